@@ -1,0 +1,188 @@
+import { operationError } from "../base/errors.ts";
+import type { LograftError } from "../base/errors.ts";
+import type { KeyValueOperation, KeyValueRange, KeyValueStore } from "../platform/key-value.ts";
+import type { Random } from "../platform/random.ts";
+import { normalizePath } from "./disk-tree.ts";
+import { CrashPoint } from "./simulated-crash.ts";
+import { SortedBytes } from "./sorted-bytes.ts";
+
+/** Decides how many of a store's unsynced batches, in order of writing, a power cut leaves: 0..`count`. */
+export type BatchCrashPolicy = (path: string, count: number) => number;
+
+/** What is kept of one store while no process has it open, and what a power cut may take of it. */
+interface Medium {
+  durable: SortedBytes;
+  current: SortedBytes;
+  unsynced: (readonly KeyValueOperation[])[];
+  failure: { readonly errno: string; readonly isApplied: boolean } | undefined;
+}
+
+/**
+ * The key-value stores of one simulated process. Like LevelDB's write-ahead log, a store loses only a suffix of its
+ * unsynced batches in a power cut, and a synced batch makes all before it durable.
+ */
+export class SimKeyValueStorage {
+  readonly #crashPoint: CrashPoint;
+  readonly #open = new Set<string>();
+  #media = new Map<string, Medium>();
+
+  constructor(deps: { readonly crashPoint?: CrashPoint } = {}) {
+    this.#crashPoint = deps.crashPoint ?? new CrashPoint();
+  }
+
+  /** Opens (making it if missing) a store. @throws LograftError DATA_DIR_LOCKED, SimulatedCrash. */
+  async open(path: string): Promise<KeyValueStore> {
+    this.#crashPoint.check();
+    const key = normalizePath(path);
+    if (this.#open.has(key)) {
+      throw operationError("DATA_DIR_LOCKED", `the store ${path} is open already; close that one first`, {
+        context: { path },
+      });
+    }
+    this.#open.add(key);
+    return new SimKeyValue(path, this.#medium(path), this.#crashPoint, () => this.#open.delete(key));
+  }
+
+  /** Batches that a power cut could take, over all stores. */
+  get unsyncedCount(): number {
+    let count = 0;
+    for (const medium of this.#media.values()) count += medium.unsynced.length;
+    return count;
+  }
+
+  /**
+   * The next batch of this store fails, and after it every other, until the store is opened again. Whether the failed
+   * batch is there afterwards is not known to the process: `isApplied` decides.
+   */
+  failNextBatch(path: string, errno = "EIO", isApplied = false): void {
+    this.#medium(path).failure = { errno, isApplied };
+  }
+
+  /** A record vanishes without a word, as LevelDB drops those whose checksum does not match (H13). */
+  loseRecord(path: string, key: Uint8Array): void {
+    const medium = this.#medium(path);
+    for (const image of [medium.durable, medium.current]) image.apply([{ type: "delete", key }]);
+  }
+
+  /** Power cut. Answers the stores after the restart. */
+  crash(policy: BatchCrashPolicy, deps?: { readonly crashPoint?: CrashPoint }): SimKeyValueStorage {
+    const after = new SimKeyValueStorage(deps);
+    for (const [path, medium] of this.#media) {
+      const image = medium.durable.copy();
+      const keptCount = policy(path, medium.unsynced.length);
+      for (const batch of medium.unsynced.slice(0, keptCount)) image.apply(batch);
+      after.#media.set(path, newMedium(image));
+    }
+    this.#crashPoint.crash();
+    return after;
+  }
+
+  /** The process is killed and the machine lives: every batch is there. */
+  crashKeepingAll(deps?: { readonly crashPoint?: CrashPoint }): SimKeyValueStorage {
+    return this.crash((_path, count) => count, deps);
+  }
+
+  /** Power cut that takes everything not synced. */
+  crashDroppingAll(deps?: { readonly crashPoint?: CrashPoint }): SimKeyValueStorage {
+    return this.crash(() => 0, deps);
+  }
+
+  #medium(path: string): Medium {
+    const key = normalizePath(path);
+    const known = this.#media.get(key);
+    if (known !== undefined) return known;
+    const made = newMedium(new SortedBytes());
+    this.#media.set(key, made);
+    return made;
+  }
+}
+
+/** A random number of a store's unsynced batches survives. */
+export function randomBatchCrash(random: Random): BatchCrashPolicy {
+  return (_path, count) => random.below(count + 1);
+}
+
+class SimKeyValue implements KeyValueStore {
+  readonly #path: string;
+  readonly #medium: Medium;
+  readonly #crashPoint: CrashPoint;
+  readonly #onClose: () => void;
+  #failure: LograftError | undefined;
+  #isClosed = false;
+
+  constructor(path: string, medium: Medium, crashPoint: CrashPoint, onClose: () => void) {
+    this.#path = path;
+    this.#medium = medium;
+    this.#crashPoint = crashPoint;
+    this.#onClose = onClose;
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    this.#checkOpen();
+    return this.#medium.current.get(key)?.slice();
+  }
+
+  async batch(operations: readonly KeyValueOperation[], options: { readonly sync: boolean }): Promise<void> {
+    this.#checkOpen();
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#crashPoint.hit();
+    const medium = this.#medium;
+    const { failure } = medium;
+    if (failure !== undefined) {
+      medium.failure = undefined;
+      if (failure.isApplied) write(medium, operations);
+      this.#failure = operationError(
+        "DISK_WRITE_FAILED",
+        `cannot write the store ${this.#path}: ${failure.errno}; restart, which verifies it`,
+        { context: { path: this.#path, errno: failure.errno } },
+      );
+      throw this.#failure;
+    }
+    write(medium, operations);
+    if (options.sync) {
+      for (const batch of medium.unsynced) medium.durable.apply(batch);
+      medium.unsynced = [];
+    }
+  }
+
+  scan(range: KeyValueRange): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
+    this.#checkOpen();
+    const entries = this.#medium.current.range(range);
+    const check = (): void => this.#checkOpen();
+    return {
+      async *[Symbol.asyncIterator]() {
+        for (const [key, value] of entries) {
+          check();
+          yield [key, value] as const;
+        }
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#onClose();
+  }
+
+  #checkOpen(): void {
+    this.#crashPoint.check();
+    if (!this.#isClosed) return;
+    throw operationError("CLOSED", `the store ${this.#path} is closed`, { context: { path: this.#path } });
+  }
+}
+
+function newMedium(durable: SortedBytes): Medium {
+  return { durable, current: durable.copy(), unsynced: [], failure: undefined };
+}
+
+/** Keys and values are copied: the caller may reuse its buffers. */
+function write(medium: Medium, operations: readonly KeyValueOperation[]): void {
+  const batch = operations.map((operation) =>
+    operation.type === "put"
+      ? { type: "put" as const, key: operation.key.slice(), value: operation.value.slice() }
+      : { type: "delete" as const, key: operation.key.slice() },
+  );
+  medium.current.apply(batch);
+  medium.unsynced.push(batch);
+}
