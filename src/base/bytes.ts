@@ -1,4 +1,5 @@
 import { LograftError } from "./errors.ts";
+import { MAX_VARINT_BYTES, writeUvarint, writeVarint } from "./varint.ts";
 
 /** The codes that decoding outside data answers; the same name as Kafka's error for a damaged message. */
 export type BytesErrorCode = "CORRUPT_MESSAGE";
@@ -18,24 +19,6 @@ export function copyBytes(bytes: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.byteLength);
   copy.set(bytes);
   return copy;
-}
-
-/** Bytes that `value` takes as an unsigned LEB128 number; `value` in 0..2^53-1. */
-export function uvarintSize(value: number): number {
-  let size = 1;
-  let rest = value;
-  while (rest >= 0x80) {
-    rest = Math.floor(rest / 0x80);
-    size++;
-  }
-  return size;
-}
-
-/** Bytes that a safe integer takes as a zigzag varint (32-bit and 64-bit alike). */
-export function varintSize(value: number): number {
-  if (value >= -64 && value < 64) return 1;
-  const magnitude = value >= 0 ? value : -value - 1;
-  return 1 + uvarintSize(Math.floor(magnitude / 64));
 }
 
 const MAX_INT64_HIGH = 0x7fffffff;
@@ -313,28 +296,15 @@ export class ByteWriter {
   uvarint(value: number): void {
     requireSafe(value);
     if (value < 0) throw new LograftError("INVALID_ARGUMENT", `an unsigned varint cannot hold ${value}`);
-    let at = this.#room(10);
-    let rest = value;
-    while (rest >= 0x80) {
-      this.#buffer[at++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    this.#buffer[at++] = rest;
-    this.#at = at;
+    const at = this.#room(MAX_VARINT_BYTES);
+    this.#at = writeUvarint(this.#buffer, value, at);
   }
 
   /** Zigzag LEB128; the same bytes serve as Kafka's varint and varlong. */
   varint(value: number): void {
     requireSafe(value);
-    const sign = value < 0 ? 1 : 0;
-    const magnitude = value < 0 ? -value - 1 : value;
-    const first = ((magnitude % 64) << 1) | sign;
-    if (magnitude < 64) {
-      this.uint8(first);
-      return;
-    }
-    this.uint8(first | 0x80);
-    this.uvarint(Math.floor(magnitude / 64));
+    const at = this.#room(MAX_VARINT_BYTES);
+    this.#at = writeVarint(this.#buffer, value, at);
   }
 
   bytes(value: Uint8Array): void {

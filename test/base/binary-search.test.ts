@@ -4,7 +4,9 @@ import { expect, test } from "vitest";
 import { floorIndex, lowerBound, upperBound } from "../../src/base/binary-search.ts";
 
 test("bounds agree with a linear search over any sorted numbers", () => {
-  const sorted = fc.array(fc.integer({ min: -5, max: 20 }), { maxLength: 40 }).map((list) => list.sort((a, b) => a - b));
+  const sorted = fc
+    .array(fc.integer({ min: -5, max: 20 }), { maxLength: 40 })
+    .map((list) => list.sort((a, b) => a - b));
   fc.assert(
     fc.property(sorted, fc.integer({ min: -8, max: 24 }), (numbers, wanted) => {
       const at = (index: number): number => numbers[index] ?? NaN;
@@ -12,7 +14,9 @@ test("bounds agree with a linear search over any sorted numbers", () => {
       const above = numbers.findIndex((number) => number > wanted);
       expect(lowerBound(numbers.length, at, wanted)).toBe(atLeast < 0 ? numbers.length : atLeast);
       expect(upperBound(numbers.length, at, wanted)).toBe(above < 0 ? numbers.length : above);
-      expect(floorIndex(numbers.length, at, wanted)).toBe(numbers.findLastIndex((number) => number <= wanted));
+      expect(floorIndex(numbers.length, at, wanted)).toBe(
+        numbers.findLastIndex((number) => number <= wanted),
+      );
     }),
   );
 });

@@ -1,13 +1,23 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { asBuffer, ByteReader, ByteWriter, copyBytes, uvarintSize, varintSize } from "../../src/base/bytes.ts";
+import { asBuffer, ByteReader, ByteWriter, copyBytes } from "../../src/base/bytes.ts";
+import { uvarintSize, varintSize } from "../../src/base/varint.ts";
 
 const corrupt = expect.objectContaining({ code: "CORRUPT_MESSAGE" }) as unknown as Error;
 const invalid = expect.objectContaining({ code: "INVALID_ARGUMENT" }) as unknown as Error;
 
-const EDGES = [2 ** 31, 2 ** 32, 2 ** 40, 2 ** 53].flatMap((edge) => [edge - 1, edge, edge + 1, -edge - 1, -edge, 1 - edge]);
-const SAFE_EDGES = [0, 1, -1, 63, 64, -64, -65, 127, 128, ...EDGES].filter((value) => Number.isSafeInteger(value));
+const EDGES = [2 ** 31, 2 ** 32, 2 ** 40, 2 ** 53].flatMap((edge) => [
+  edge - 1,
+  edge,
+  edge + 1,
+  -edge - 1,
+  -edge,
+  1 - edge,
+]);
+const SAFE_EDGES = [0, 1, -1, 63, 64, -64, -65, 127, 128, ...EDGES].filter((value) =>
+  Number.isSafeInteger(value),
+);
 
 function written(write: (writer: ByteWriter) => void): Buffer {
   const writer = new ByteWriter(1);
