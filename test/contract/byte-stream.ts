@@ -266,7 +266,9 @@ export function byteStreamContract(name: string, harness: ByteStreamHarness): vo
       expect(Buffer.from(server.stream.metadata.get("token-bin") ?? "", "base64")).toEqual(
         Buffer.from([0, 200, 255]),
       );
-      expect([...server.stream.metadata.keys()].filter((key) => /^(?:grpc-|:|te$|content-)/.test(key))).toEqual([]);
+      expect(
+        [...server.stream.metadata.keys()].filter((key) => /^(?:grpc-|:|te$|content-)/.test(key)),
+      ).toEqual([]);
       expect(server.stream.method).toBe("/test/Record");
       expect(server.stream.peer).toContain("127.0.0.1");
     });
@@ -351,7 +353,7 @@ export function byteStreamContract(name: string, harness: ByteStreamHarness): vo
       });
       fill();
       // Turns of the loop until nothing moves any more.
-      for (let seen = -1; seen !== sent; ) {
+      for (let seen = -1; seen !== sent;) {
         seen = sent;
         await new Promise((resolve) => setTimeout(resolve, 60));
       }
