@@ -78,9 +78,9 @@ export function byteStreamContract(name: string, harness: ByteStreamHarness): vo
 
     /** The channel, and the server's end of each call as it comes. */
     async function setup(handler: StreamHandler = echo): Promise<{
-      open(options?: CallOptions): Recorder;
+      open: (options?: CallOptions) => Recorder;
       channel: StreamChannel;
-      cut(): void;
+      cut: () => void;
       served: Promise<Recorder>;
     }> {
       let serve: (recorder: Recorder) => void = () => undefined;

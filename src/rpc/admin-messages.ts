@@ -1,0 +1,174 @@
+/*
+ * The messages of proto/lograft/v1/admin.proto as plain objects: camelCase names, `number` for 64 bits (check those of a
+ * request with `convert.ts`), `Buffer` for bytes, absent optionals left out. The proto file is the reference; a test
+ * holds the field names of both against each other.
+ */
+
+/** lograft.v1.TopicResult. */
+export interface TopicResult {
+  readonly name: string;
+  readonly topicId: Buffer;
+  readonly errorCode: number;
+  readonly errorMessage: string;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+}
+
+/** lograft.v1.CreateTopicsRequest. */
+export interface CreateTopicsRequest {
+  readonly topics: readonly NewTopic[];
+  readonly validateOnly: boolean;
+}
+
+/** lograft.v1.NewTopic. */
+export interface NewTopic {
+  readonly name: string;
+  /** 0: the broker's default. */
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly configs: { readonly [key: string]: string };
+}
+
+/** lograft.v1.CreateTopicsResponse. */
+export interface CreateTopicsResponse {
+  readonly results: readonly TopicResult[];
+}
+
+/** lograft.v1.DeleteTopicsRequest. */
+export interface DeleteTopicsRequest {
+  readonly names: readonly string[];
+}
+
+/** lograft.v1.DeleteTopicsResponse. */
+export interface DeleteTopicsResponse {
+  readonly results: readonly TopicResult[];
+}
+
+/** lograft.v1.ListTopicsRequest. */
+export interface ListTopicsRequest {
+  readonly includeInternal: boolean;
+}
+
+/** lograft.v1.ListTopicsResponse. */
+export interface ListTopicsResponse {
+  readonly topics: readonly TopicListing[];
+}
+
+/** lograft.v1.TopicListing. */
+export interface TopicListing {
+  readonly name: string;
+  readonly topicId: Buffer;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly isInternal: boolean;
+}
+
+/** lograft.v1.DescribeTopicsRequest. */
+export interface DescribeTopicsRequest {
+  readonly names: readonly string[];
+}
+
+/** lograft.v1.DescribeTopicsResponse. */
+export interface DescribeTopicsResponse {
+  readonly topics: readonly TopicDescription[];
+}
+
+/** lograft.v1.TopicDescription. */
+export interface TopicDescription {
+  readonly name: string;
+  readonly topicId: Buffer;
+  readonly errorCode: number;
+  readonly errorMessage: string;
+  readonly isInternal: boolean;
+  readonly partitions: readonly PartitionDescription[];
+  readonly configs: readonly ConfigEntry[];
+}
+
+/** lograft.v1.PartitionDescription. */
+export interface PartitionDescription {
+  readonly partition: number;
+  readonly leaderId: number;
+  readonly leaderEpoch: number;
+  readonly replicas: readonly number[];
+  readonly isr: readonly number[];
+  readonly logStartOffset: number;
+  /** Next offset that a record will get (exclusive end). */
+  readonly logEndOffset: number;
+  readonly sizeBytes: number;
+  readonly errorCode: number;
+  readonly errorMessage: string;
+}
+
+/** lograft.v1.ConfigEntry. */
+export interface ConfigEntry {
+  readonly name: string;
+  readonly value: string;
+  /** "default", "static" (the broker's own configuration) or "topic". */
+  readonly source: string;
+  readonly description: string;
+}
+
+/** lograft.v1.AlterTopicConfigsRequest. */
+export interface AlterTopicConfigsRequest {
+  readonly name: string;
+  readonly set: { readonly [key: string]: string };
+  /** Keys that go back to the default. */
+  readonly unset: readonly string[];
+  readonly validateOnly: boolean;
+}
+
+/** lograft.v1.AlterTopicConfigsResponse. */
+export interface AlterTopicConfigsResponse {
+  /** Null only from a server that breaks the protocol. */
+  readonly result: TopicResult | null;
+}
+
+/** lograft.v1.CreatePartitionsRequest. */
+export interface CreatePartitionsRequest {
+  readonly name: string;
+  /** The new count, more than now. */
+  readonly totalPartitions: number;
+  readonly validateOnly: boolean;
+}
+
+/** lograft.v1.CreatePartitionsResponse. */
+export interface CreatePartitionsResponse {
+  /** Null only from a server that breaks the protocol. */
+  readonly result: TopicResult | null;
+}
+
+/** lograft.v1.DeleteRecordsRequest. */
+export interface DeleteRecordsRequest {
+  readonly partitions: readonly DeleteRecordsPartition[];
+}
+
+/** lograft.v1.DeleteRecordsPartition. */
+export interface DeleteRecordsPartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** Records below it go. -1: up to the high watermark. */
+  readonly beforeOffset: number;
+}
+
+/** lograft.v1.DeleteRecordsResponse. */
+export interface DeleteRecordsResponse {
+  readonly results: readonly DeleteRecordsResult[];
+}
+
+/** lograft.v1.DeleteRecordsResult. */
+export interface DeleteRecordsResult {
+  readonly topic: string;
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly errorMessage: string;
+  readonly logStartOffset: number;
+}
+
+/** lograft.v1.DescribeBrokerConfigRequest. */
+export type DescribeBrokerConfigRequest = { readonly [field: string]: never };
+
+/** lograft.v1.DescribeBrokerConfigResponse. */
+export interface DescribeBrokerConfigResponse {
+  readonly nodeId: number;
+  readonly configs: readonly ConfigEntry[];
+}
