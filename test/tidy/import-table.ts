@@ -1,0 +1,125 @@
+/** What the files of one folder may import. */
+export interface FolderRule {
+  /** Folders of src besides the own one. */
+  readonly folders: readonly string[];
+  /** Node modules, without "node:"; "any" for the edges of the process. */
+  readonly node: readonly string[] | "any";
+  /** Packages; a name that ends in "/" stands for a scope. */
+  readonly packages: readonly string[];
+}
+
+/** A single import that a folder's rule refuses and we allow, with the reason. */
+export interface ImportException {
+  readonly file: string;
+  /** A specifier as written ("node:zlib", "zod"), or a folder of src. */
+  readonly imports: string;
+  readonly reason: string;
+}
+
+const foundation = ["model", "base"];
+const grpc = ["@grpc/", "protobufjs"];
+
+/**
+ * The layers, bottom up: who may import whom (type imports count). The longest folder name that fits a file counts, so
+ * "platform/node" is a folder of its own. A folder that is not named here may not exist.
+ */
+export const folderRules: Readonly<Record<string, FolderRule>> = {
+  base: { folders: [], node: [], packages: [] },
+  model: { folders: ["base"], node: [], packages: [] },
+  platform: { folders: ["base"], node: [], packages: [] },
+  "platform/node": { folders: ["platform", "base"], node: "any", packages: ["level"] },
+  raft: { folders: foundation, node: [], packages: [] },
+  metadata: { folders: foundation, node: [], packages: [] },
+  log: { folders: ["platform", ...foundation], node: [], packages: [] },
+  quorum: { folders: ["raft", "platform", ...foundation], node: [], packages: [] },
+  replication: { folders: ["log", "metadata", "platform", ...foundation], node: [], packages: [] },
+  coordinator: { folders: ["metadata", "platform", ...foundation], node: [], packages: [] },
+  controller: { folders: ["quorum", "metadata", "platform", ...foundation], node: [], packages: [] },
+  broker: {
+    folders: [
+      "controller",
+      "coordinator",
+      "replication",
+      "quorum",
+      "log",
+      "metadata",
+      "platform",
+      ...foundation,
+    ],
+    node: [],
+    packages: [],
+  },
+  rpc: { folders: ["platform", ...foundation], node: ["http2", "net", "path", "tls", "url"], packages: grpc },
+  peer: { folders: ["rpc", "platform", ...foundation], node: [], packages: grpc },
+  server: {
+    folders: ["broker", "rpc", "metadata", "platform", ...foundation],
+    node: ["http", "http2", "net", "tls"],
+    packages: [],
+  },
+  "server/grpc": {
+    folders: ["server", "broker", "rpc", "metadata", "platform", ...foundation],
+    node: ["http2", "net"],
+    packages: [...grpc, "grpc-health-check"],
+  },
+  client: { folders: ["rpc", "platform", ...foundation], node: [], packages: [] },
+  cli: {
+    folders: ["client", ...foundation],
+    node: "any",
+    packages: ["commander", "cli-table3", "cli-progress", "yaml"],
+  },
+  sim: {
+    folders: [
+      "broker",
+      "controller",
+      "coordinator",
+      "replication",
+      "quorum",
+      "raft",
+      "log",
+      "metadata",
+      "client",
+      "rpc",
+      "platform",
+      ...foundation,
+    ],
+    node: [],
+    packages: [],
+  },
+};
+
+/** Files right under src/: they compose the rest and may import anything. Nothing imports them. */
+export const entryFiles: readonly string[] = ["main.ts", "index.ts", "testing.ts"];
+
+/** Files that something outside src/ starts or imports; every other file needs an importer. */
+export const entryPoints: readonly string[] = [...entryFiles, "cli/main.ts", "client/index.ts"];
+
+/** Interfaces that a lower folder declares for a higher one; the folders that carry the wire may implement them. */
+export const portFiles: readonly string[] = [
+  "quorum/raft-transport.ts",
+  "replication/leader-endpoint.ts",
+  "replication/isr-updates.ts",
+  "coordinator/transaction/marker-channel.ts",
+  "broker/controller-channel.ts",
+];
+
+/** The folders whose files may import the ports. */
+export const portUsers: readonly string[] = ["peer"];
+
+export const importExceptions: readonly ImportException[] = [
+  {
+    file: "base/crc32c.ts",
+    imports: "node:module",
+    reason: "createRequire finds the optional native CRC at run time; the fallback is our own code",
+  },
+  { file: "model/compression.ts", imports: "node:zlib", reason: "gzip and zstd are built into Node" },
+  {
+    file: "model/compression.ts",
+    imports: "@platformatic/wasm-utils",
+    reason: "lz4 and snappy, as WebAssembly",
+  },
+  {
+    file: "model/config-values.ts",
+    imports: "zod",
+    reason: "one schema gives a key's validation, its help text and its documentation",
+  },
+];
