@@ -1,0 +1,278 @@
+import { assert, InvariantError } from "../base/assert.ts";
+import { maxOffset, minOffset } from "../model/offsets.ts";
+import type { Offset } from "../model/offsets.ts";
+import { baseOffsetOf, lastOffsetOf } from "../model/record-batch.ts";
+import { writeAtomically } from "./checkpoint-file.ts";
+import { LEADER_EPOCH_FILE, SEGMENT_FILE_KINDS, segmentFileName } from "./file-names.ts";
+import { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import type { LogCore } from "./log-core.ts";
+import { maxTimestampOfSegment } from "./log-reader.ts";
+import type { LogWriter } from "./log-writer.ts";
+import { listSnapshots } from "./producer-recovery.ts";
+import { BatchReader } from "./record-scan.ts";
+import { countExpired } from "./retention.ts";
+import type { SegmentAge } from "./retention.ts";
+import type { Segment } from "./segment.ts";
+import { findMaxTimestampInFile, INDEX_KINDS } from "./segment-indexes.ts";
+
+/** What follows the name of a file that is to be removed. */
+export const DELETED_SUFFIX = ".deleted";
+
+/** See `PartitionLog.truncateTo`. @throws LograftError KAFKA_STORAGE_ERROR. */
+export async function truncateLog(core: LogCore, writer: LogWriter, offset: Offset): Promise<void> {
+  core.assertOpen();
+  if (offset >= core.nextOffset) return;
+  if (offset < core.logStartOffset) {
+    await resetLog(core, writer, offset);
+    return;
+  }
+  await withBarrier(core, writer, "the log is being truncated; try again", async () => {
+    if (offset >= core.logEndOffset) return;
+    setEnd(core, offset);
+    const active = await dropBehind(core, writer, offset);
+    if (active === undefined) return;
+    const end = await cutSegment(core, active, offset);
+    setEnd(core, end);
+    await removeSnapshotsBehind(core, end);
+    if (core.epochs?.truncateFromEnd(end) === true) await saveEpochs(core);
+    core.producers = await core.loadProducers(end);
+  });
+}
+
+/** See `PartitionLog.resetTo`. @throws LograftError KAFKA_STORAGE_ERROR. */
+export async function resetLog(core: LogCore, writer: LogWriter, offset: Offset): Promise<void> {
+  core.assertOpen();
+  await withBarrier(core, writer, "the log is being reset; try again", async () => {
+    // Durable first: a crash in the middle then finds an end below the start, which a load resolves in the same way.
+    await core.deps.host.persistLogStart(core.options.topicPartition, offset);
+    core.logStartOffset = offset;
+    setEnd(core, offset);
+    // An empty log is durable wherever it begins.
+    core.durableEndOffset = offset;
+    core.syncedEndOffset = offset;
+    core.producers = undefined;
+    writer.releaseHandle();
+    await deleteNewestFirst(core, core.segments.removeAll());
+    if (!core.hasDirectory) return;
+    core.epochs = new LeaderEpochCache();
+    await saveEpochs(core);
+    await writer.begin(offset);
+  });
+}
+
+/** See `PartitionLog.advanceLogStart`. */
+export async function advanceStart(core: LogCore, offset: Offset): Promise<void> {
+  core.assertOpen();
+  assert(offset <= core.logEndOffset, "the log start would lie behind its end", { offset, end: core.logEndOffset });
+  if (offset <= core.logStartOffset) return;
+  await core.deps.host.persistLogStart(core.options.topicPartition, offset);
+  core.assertOpen();
+  if (offset <= core.logStartOffset || offset > core.logEndOffset) return;
+  core.logStartOffset = offset;
+  if (core.epochs?.truncateFromStart(offset) === true) core.areEpochsDirty = true;
+  core.notify();
+}
+
+/** What may be deleted now. */
+export interface RetentionLimits {
+  /** Default: the durable end. */
+  readonly endOffset?: Offset;
+  /** False while the wall clock is in doubt: only size and log start count. */
+  readonly isClockTrusted?: boolean;
+}
+
+/** See `PartitionLog.applyRetention`. Answers the segments removed. */
+export async function trimLog(
+  core: LogCore,
+  writer: LogWriter,
+  nowMs: number,
+  limits: RetentionLimits,
+): Promise<number> {
+  if (core.state !== "open" || core.barrier !== undefined || core.segments.count === 0) return 0;
+  await rollIfIdle(core, writer, nowMs);
+  // Their index files must be complete before they can be renamed.
+  await writer.sealed();
+  const sealed = core.segments.all().slice(0, -1);
+  const { generation, config } = core;
+  const ages: SegmentAge[] = [];
+  for (const segment of sealed) {
+    const { endOffset, sizeBytes, createdMs } = segment;
+    const { timestamp } = segment.isEmpty ? { timestamp: NONE } : await maxTimestampOfSegment(core, segment);
+    ages.push({ endOffset, sizeBytes, createdMs, maxTimestamp: timestamp });
+  }
+  const isByAge = config.isDeleting && limits.isClockTrusted !== false;
+  const count = countExpired(ages, {
+    logStartOffset: core.logStartOffset,
+    endOffset: minOffset(limits.endOffset ?? core.durableEndOffset, core.durableEndOffset),
+    nowMs,
+    retentionMs: isByAge ? config.retentionMs : Number.POSITIVE_INFINITY,
+    retentionBytes: config.isDeleting ? config.retentionBytes : Number.POSITIVE_INFINITY,
+    sizeBytes: core.segments.sizeBytes,
+  });
+  const last = sealed[count - 1];
+  if (count === 0 || last === undefined) return 0;
+  const start = maxOffset(core.logStartOffset, last.endOffset);
+  await core.deps.host.persistLogStart(core.options.topicPartition, start);
+  // The log may have been cut, reset or closed while the checkpoint was written.
+  if (core.state !== "open" || core.generation !== generation || core.segments.all()[count - 1] !== last) return 0;
+  core.logStartOffset = maxOffset(core.logStartOffset, start);
+  if (core.epochs?.truncateFromStart(core.logStartOffset) === true) core.areEpochsDirty = true;
+  const removed = core.segments.removeFirst(count);
+  core.notify();
+  const renamed: string[] = [];
+  for (const segment of removed) renamed.push(...(await renameAway(core, segment)));
+  await core.deps.disk.syncDir(core.directory);
+  core.deps.host.removeLater(renamed, config.fileDeleteDelayMs);
+  core.deps.logger.info("segments were deleted by retention", {
+    directory: core.directory,
+    segments: count,
+    logStartOffset: core.logStartOffset,
+  });
+  return count;
+}
+
+const NONE = -1 as SegmentAge["maxTimestamp"];
+
+/** Without appends nothing else would ever close the last segment, and its records would never grow old enough to go. */
+async function rollIfIdle(core: LogCore, writer: LogWriter, nowMs: number): Promise<void> {
+  const isDue = (): boolean => {
+    const active = core.segments.active;
+    if (core.state !== "open" || active === undefined || active.isEmpty || core.nextOffset !== core.logEndOffset) {
+      return false;
+    }
+    return nowMs - active.createdMs >= core.config.segmentMs || core.logStartOffset >= core.logEndOffset;
+  };
+  if (!isDue()) return;
+  await core.exclusive(async () => {
+    if (!isDue() || core.barrier !== undefined) return;
+    await writer.roll();
+    core.appendPlan = undefined;
+  });
+}
+
+/** Runs a change of what offsets mean: no append is taken until it is done, none is under way when it begins. */
+async function withBarrier(
+  core: LogCore,
+  writer: LogWriter,
+  reason: string,
+  change: () => Promise<void>,
+): Promise<void> {
+  await core.barred(reason, async () => {
+    await writer.settle(core.nextOffset);
+    await core.exclusive(async () => {
+      await core.syncing;
+      core.assertOpen();
+      try {
+        await change();
+      } catch (error: unknown) {
+        if (error instanceof InvariantError) throw error;
+        core.goOffline(error, "the log could not be cut");
+        throw core.offlineError();
+      }
+    });
+  });
+  core.notify();
+}
+
+/** At once, before anything waits: from here on nobody reads what is being cut off. */
+function setEnd(core: LogCore, offset: Offset): void {
+  core.generation++;
+  core.logEndOffset = offset;
+  core.nextOffset = offset;
+  core.durableEndOffset = minOffset(core.durableEndOffset, offset);
+  core.syncedEndOffset = minOffset(core.syncedEndOffset, offset);
+  core.appendPlan = undefined;
+  core.dropTail();
+}
+
+/** Removes the segments behind `offset` and answers the one to cut. */
+async function dropBehind(core: LogCore, writer: LogWriter, offset: Offset): Promise<Segment | undefined> {
+  writer.releaseHandle();
+  await writer.sealed();
+  await deleteNewestFirst(core, core.segments.removeBehind(offset));
+  return core.segments.active;
+}
+
+/** Each name is gone durably before the next older one goes: a crash leaves a shorter log, never one with a hole. */
+async function deleteNewestFirst(core: LogCore, removed: readonly Segment[]): Promise<void> {
+  const renamed: string[] = [];
+  for (const segment of removed) {
+    renamed.push(...(await renameAway(core, segment)));
+    await core.deps.disk.syncDir(core.directory);
+  }
+  if (renamed.length > 0) core.deps.host.removeLater(renamed, core.config.fileDeleteDelayMs);
+}
+
+async function renameAway(core: LogCore, segment: Segment): Promise<string[]> {
+  const { disk, files, indexes } = core.deps;
+  const renamed: string[] = [];
+  indexes.forget(segment);
+  files.forget(segment.logPath);
+  for (const kind of SEGMENT_FILE_KINDS) {
+    const path = segment.pathOf(kind);
+    if ((await disk.stat(path)) === undefined) continue;
+    await disk.rename(path, path + DELETED_SUFFIX);
+    renamed.push(path + DELETED_SUFFIX);
+  }
+  return renamed;
+}
+
+/** Cuts the batch that holds `offset` and all behind it. Answers the new end: that batch's base, or `offset`. */
+async function cutSegment(core: LogCore, segment: Segment, offset: Offset): Promise<Offset> {
+  const { disk, files } = core.deps;
+  const indexes = await core.indexesOf(segment);
+  core.deps.indexes.forget(segment);
+  // The files on the disk would be those of batches that are no more; a crash must not find them (H48).
+  for (const kind of INDEX_KINDS) await disk.remove(segment.pathOf(kind));
+  await disk.syncDir(core.directory);
+  const handle = await files.acquire(segment.logPath, "write");
+  try {
+    let position = segment.sizeBytes;
+    let end = offset;
+    const reader = new BatchReader(handle.file, indexes.offsetIndex.lookup(offset).position, segment.sizeBytes, {
+      verifyCrc: false,
+    });
+    scan: while (await reader.fill()) {
+      while (reader.next()) {
+        if (lastOffsetOf(reader.buffer, reader.at) < offset) continue;
+        position = reader.position;
+        end = minOffset(offset, baseOffsetOf(reader.buffer, reader.at));
+        break scan;
+      }
+    }
+    await handle.file.truncate(position);
+    await core.deps.syncs.sync(handle.file);
+    indexes.offsetIndex.truncateTo(end);
+    indexes.timeIndex.truncateTo(end);
+    indexes.transactionIndex.truncateTo(end);
+    segment.setIndexes(indexes);
+    segment.areIndexesDirty = true;
+    segment.sizeBytes = position;
+    segment.endOffset = end;
+    segment.maxTimestamp = await findMaxTimestampInFile(handle.file, segment, indexes);
+    segment.damagedFrom = undefined;
+    core.syncedEndOffset = end;
+    core.durableEndOffset = end;
+    return end;
+  } finally {
+    files.release(handle);
+  }
+}
+
+/** A snapshot of what was cut off must never be taken for the state of what is written there next. */
+async function removeSnapshotsBehind(core: LogCore, end: Offset): Promise<void> {
+  const { disk } = core.deps;
+  let removed = 0;
+  for (const offset of await listSnapshots(disk, core.directory)) {
+    if (offset <= end) continue;
+    await disk.remove(`${core.directory}/${segmentFileName(offset, "snapshot")}`);
+    removed++;
+  }
+  if (removed > 0) await disk.syncDir(core.directory);
+}
+
+async function saveEpochs(core: LogCore): Promise<void> {
+  const text = core.epochs?.toText() ?? "";
+  await writeAtomically(core.deps.disk, `${core.directory}/${LEADER_EPOCH_FILE}`, Buffer.from(text));
+  core.areEpochsDirty = false;
+}

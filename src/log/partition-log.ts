@@ -1,0 +1,342 @@
+import type { LograftError } from "../base/errors.ts";
+import type { TopicId } from "../model/ids.ts";
+import type { LeaderEpoch, Offset, Timestamp } from "../model/offsets.ts";
+import type { TopicPartition } from "../model/topic-partition.ts";
+import { writeAtomically } from "./checkpoint-file.ts";
+import { LEADER_EPOCH_FILE, segmentFileName } from "./file-names.ts";
+import type { EpochEnd } from "./leader-epoch-cache.ts";
+import { appendProduced, appendReplicated } from "./log-appender.ts";
+import type { AppendOrigin, AppendResult } from "./log-appender.ts";
+import { LogCore, storageError } from "./log-core.ts";
+import type { LogState, PartitionLogDeps, PartitionLogOptions } from "./log-core.ts";
+import { findAborted, findMaxTimestamp, findTimestamp, readLog } from "./log-reader.ts";
+import type { ReadLimit, ReadResult } from "./log-reader.ts";
+import { advanceStart, resetLog, trimLog, truncateLog } from "./log-trimmer.ts";
+import type { RetentionLimits } from "./log-trimmer.ts";
+import { LogWriter } from "./log-writer.ts";
+import { saveSnapshot } from "./producer-recovery.ts";
+import { formatProducerSnapshot } from "./producer-snapshot.ts";
+import { recoverLog } from "./recovery.ts";
+import type { LogDamage } from "./recovery.ts";
+import { saveIndexes } from "./segment-indexes.ts";
+import type { TimestampOffset } from "./time-index.ts";
+import type { AbortedTransaction } from "./transaction-index.ts";
+
+/** What is known of a log before its files are looked at. */
+export interface OpenHow {
+  readonly recoveryPoint: Offset;
+  readonly logStartOffset: Offset;
+  /** The last process closed it in order. */
+  readonly clean: boolean;
+  /** False when there is no directory for it: nothing was ever written, and nothing is read. */
+  readonly exists: boolean;
+  /** Where a clean log is known to end; if the files say otherwise they are walked as after a crash. */
+  readonly expectedEndOffset?: Offset;
+}
+
+/**
+ * The log of one partition replica: appends, reads, truncation, retention. It knows offsets and epochs, nothing of
+ * leaders, ISR or high watermarks. All methods may be called at any time, also beside each other; appends take effect in
+ * the order of the calls. Idle it holds no timer, no file and no buffer.
+ */
+export class PartitionLog {
+  readonly #core: LogCore;
+  readonly #writer: LogWriter;
+  #closing: Promise<void> | undefined;
+
+  private constructor(core: LogCore) {
+    this.#core = core;
+    this.#writer = new LogWriter(core);
+  }
+
+  /**
+   * Opens, after a crash recovers, the log in `options.directory`. A damaged one opens "offline": what lies below the
+   * damage is served, nothing is appended. @throws LograftError DISK_READ_FAILED, DISK_WRITE_FAILED, DISK_SYNC_FAILED.
+   */
+  static async open(options: PartitionLogOptions, deps: PartitionLogDeps, how: OpenHow): Promise<PartitionLog> {
+    const { clock, disk, logger, limits } = deps;
+    const { directory } = options;
+    if (!how.exists) {
+      return new PartitionLog(new LogCore(options, deps, [], how.logStartOffset, how.logStartOffset));
+    }
+    const input = {
+      directory,
+      config: options.config(),
+      recoveryPoint: how.recoveryPoint,
+      logStartOffset: how.logStartOffset,
+      producerExpirationMs: limits.producerExpirationMs,
+    };
+    const recoveryDeps = { disk, logger, wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
+    let found = await recoverLog({ ...input, isClean: how.clean }, recoveryDeps);
+    if (how.clean && how.expectedEndOffset !== undefined && found.logEndOffset !== how.expectedEndOffset) {
+      logger.warn("a log does not end where it was closed and is walked as after a crash", {
+        directory,
+        expected: how.expectedEndOffset,
+        found: found.logEndOffset,
+      });
+      const recoveryPoint = how.expectedEndOffset;
+      found = await recoverLog({ ...input, recoveryPoint, isClean: false }, recoveryDeps);
+    }
+    const core = new LogCore(options, deps, found.segments, found.logStartOffset, found.logEndOffset);
+    core.hasDirectory = true;
+    if (found.producers.count > 0) core.producers = found.producers;
+    if (found.epochs.latestEpoch >= 0) core.epochs = found.epochs;
+    for (const segment of found.segments) deps.indexes.touch(segment);
+    const log = new PartitionLog(core);
+    if (found.damage !== undefined) log.#openDamaged(found.damage);
+    return log;
+  }
+
+  get topicPartition(): TopicPartition {
+    return this.#core.options.topicPartition;
+  }
+
+  get topicId(): TopicId {
+    return this.#core.options.topicId;
+  }
+
+  get directory(): string {
+    return this.#core.directory;
+  }
+
+  /** The first offset that may be read. */
+  get logStartOffset(): Offset {
+    return this.#core.logStartOffset;
+  }
+
+  /** Written to the file, exclusive: where replication and reads of this replica end. */
+  get logEndOffset(): Offset {
+    return this.#core.logEndOffset;
+  }
+
+  /**
+   * The end, exclusive, of what this replica promises to keep: synced under the flush policy "ack", written under
+   * "interval" and "os". Moves back only by truncation.
+   */
+  get durableEndOffset(): Offset {
+    return this.#core.durableEndOffset;
+  }
+
+  /** Everything below is on the disk with its indexes: recovery after a crash begins in the segment that holds it. */
+  get recoveryPoint(): Offset {
+    return this.#core.recoveryPoint;
+  }
+
+  /** Of all segments' batches. */
+  get sizeBytes(): number {
+    return this.#core.segments.sizeBytes;
+  }
+
+  get segmentCount(): number {
+    return this.#core.segments.count;
+  }
+
+  get state(): LogState {
+    return this.#core.state;
+  }
+
+  /** Why it is offline. */
+  get failure(): LograftError | undefined {
+    return this.#core.failure;
+  }
+
+  /** Something was ever written to it, so it has a directory. */
+  get hasDirectory(): boolean {
+    return this.#core.hasDirectory;
+  }
+
+  /** -1 when nothing was written in an epoch. */
+  get latestEpoch(): LeaderEpoch {
+    return this.#core.latestEpoch;
+  }
+
+  /** First offset of the oldest open transaction. */
+  get firstUnstableOffset(): Offset | undefined {
+    return this.#core.producers?.firstUnstableOffset;
+  }
+
+  /** Idempotent producers it remembers. */
+  get producerCount(): number {
+    return this.#core.producers?.count ?? 0;
+  }
+
+  /** Bytes appended whose callers have no answer yet. */
+  get pendingBytes(): number {
+    return this.#core.queue?.pendingBytes ?? 0;
+  }
+
+  /** Where the greatest epoch at or below this one ends here (KIP-101, KIP-279); -1 and -1 when none is known. */
+  endOffsetForEpoch(epoch: LeaderEpoch): EpochEnd {
+    return (
+      this.#core.epochs?.endOffsetFor(epoch, this.#core.logEndOffset) ?? {
+        epoch: -1 as LeaderEpoch,
+        endOffset: -1 as Offset,
+      }
+    );
+  }
+
+  /** The epoch that wrote this offset, -1 when unknown. */
+  epochForOffset(offset: Offset): LeaderEpoch {
+    return this.#core.epochs?.epochForOffset(offset) ?? (-1 as LeaderEpoch);
+  }
+
+  /**
+   * Takes exactly one batch of a producer, in one synchronous section: validates it, checks its sequence (batches on
+   * their way included), gives it offsets and the leader epoch (in place: `records` belongs to the log from here on) and
+   * queues it. Also answers a duplicate, whose `done` is that of the original. Errors: those of the batch validator and
+   * the producer state, FENCED_LEADER_EPOCH, RECORD_LIST_TOO_LARGE, THROTTLING_QUOTA_EXCEEDED, KAFKA_STORAGE_ERROR.
+   */
+  append(
+    records: Buffer,
+    options: { readonly leaderEpoch: LeaderEpoch; readonly origin: AppendOrigin },
+  ): AppendResult {
+    return appendProduced(this.#core, this.#writer, records, options);
+  }
+
+  /**
+   * Takes batches as the leader of `leaderEpoch` sent them, offsets and all. They must follow the log without a gap
+   * (holes of compaction aside), their epochs neither fall nor pass the leader's, their checksums be right (H42); else
+   * nothing of them is taken. Errors: CORRUPT_MESSAGE, OFFSET_OUT_OF_RANGE, INVALID_RECORD, THROTTLING_QUOTA_EXCEEDED,
+   * KAFKA_STORAGE_ERROR. `batches` belongs to the log from here on.
+   */
+  appendReplicated(batches: Buffer, options: { readonly leaderEpoch: LeaderEpoch }): AppendResult {
+    return appendReplicated(this.#core, this.#writer, batches, options);
+  }
+
+  /**
+   * Whole batches from the one that holds `from`: at least one, then up to `maxBytes`, none that ends past
+   * `limit.endOffset` (default: the log's end). Synchronous when the cached tail has them; otherwise from the disk, each
+   * batch's checksum verified, never beyond one segment. Errors: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE (naming file and
+   * position), KAFKA_STORAGE_ERROR. @throws LograftError DISK_READ_FAILED.
+   */
+  read(from: Offset, maxBytes: number, limit?: ReadLimit): ReadResult | Promise<ReadResult> {
+    return readLog(this.#core, from, maxBytes, limit);
+  }
+
+  /** The first record at or after this time (ListOffsets), or undefined. @throws LograftError */
+  offsetForTimestamp(timestamp: Timestamp): Promise<TimestampOffset | undefined> {
+    return findTimestamp(this.#core, timestamp);
+  }
+
+  /** The first record with the greatest timestamp (KIP-734), or undefined. @throws LograftError */
+  offsetOfMaxTimestamp(): Promise<TimestampOffset | undefined> {
+    return findMaxTimestamp(this.#core);
+  }
+
+  /** Aborted transactions with records in `[from, endOffset)`, for a read_committed fetch. @throws LograftError */
+  abortedTransactions(from: Offset, endOffset: Offset): Promise<AbortedTransaction[]> {
+    return findAborted(this.#core, from, endOffset);
+  }
+
+  /**
+   * Cuts off `offset` and all behind it; a batch that holds it goes whole, so the log may end below. Waits for writes
+   * under way and refuses appends meanwhile. Below the log start it empties the log and begins it at `offset`.
+   * @throws LograftError KAFKA_STORAGE_ERROR, the log is offline then.
+   */
+  truncateTo(offset: Offset): Promise<void> {
+    return truncateLog(this.#core, this.#writer, offset);
+  }
+
+  /** Empties the log and begins it anew at `offset`: a follower that has fallen behind its leader's log start (H42). */
+  resetTo(offset: Offset): Promise<void> {
+    return resetLog(this.#core, this.#writer, offset);
+  }
+
+  /** Nothing below `offset` is read any more (DeleteRecords); durable when it resolves. Segments go with retention. */
+  advanceLogStart(offset: Offset): Promise<void> {
+    return advanceStart(this.#core, offset);
+  }
+
+  /**
+   * Closes an idle segment that is old enough, and deletes the segments that log start, age or size let go. Answers how
+   * many. @throws LograftError.
+   */
+  applyRetention(nowMs: number, limits: RetentionLimits = {}): Promise<number> {
+    return trimLog(this.#core, this.#writer, nowMs, limits);
+  }
+
+  /** Forgets producers that have been silent too long. */
+  expireProducers(): void {
+    this.#core.producers?.expire(this.#core.deps.clock.monotonicMs());
+  }
+
+  /** Makes durable what was appended before the call. @throws LograftError KAFKA_STORAGE_ERROR. */
+  flush(): Promise<void> {
+    return this.#writer.flush();
+  }
+
+  /**
+   * Calls back when an end, the log start or the state changed. Called inside the log's own steps: it must not throw,
+   * and should only note that there is something to do. Answers how to stop.
+   */
+  onAdvance(listener: () => void): () => void {
+    return this.#core.onAdvance(listener);
+  }
+
+  /**
+   * Makes everything durable, writes what a clean start reads, and lets go of all files. Appends are refused from the
+   * call on. @throws LograftError KAFKA_STORAGE_ERROR when something could not be kept; it is closed all the same.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core;
+    if (core.state === "open") {
+      try {
+        await core.barred("the log is closing", async () => {
+          await this.#writer.flush();
+          await core.exclusive(() => this.#saveAll());
+        });
+      } catch (error: unknown) {
+        if (core.state === "open") core.goOffline(error, "the log could not be closed in order");
+      }
+    }
+    const { failure } = core;
+    const wasOffline = core.state === "offline";
+    await this.#writer.sealed();
+    await core.syncing;
+    core.state = "closed";
+    this.#writer.releaseHandle();
+    core.dropTail();
+    for (const segment of core.segments.all()) {
+      core.deps.indexes.forget(segment);
+      core.deps.files.forget(segment.logPath);
+      segment.setIndexes(undefined);
+    }
+    core.notify();
+    if (wasOffline && core.isReadable === false && failure !== undefined) throw failure;
+  }
+
+  async #saveAll(): Promise<void> {
+    const core = this.#core;
+    const { disk } = core.deps;
+    await this.#writer.sealed();
+    if (!core.hasDirectory) return;
+    for (const segment of core.segments.all()) {
+      if (!segment.areIndexesDirty || segment.indexes === undefined) continue;
+      if (segment !== core.segments.active) segment.finishIndexes();
+      await saveIndexes(disk, segment, segment.indexes);
+      segment.areIndexesDirty = false;
+    }
+    if (core.areEpochsDirty && core.epochs !== undefined) {
+      await writeAtomically(disk, `${core.directory}/${LEADER_EPOCH_FILE}`, Buffer.from(core.epochs.toText()));
+    }
+    // One that is there already stands for the same log below it. Without any the next start would replay a segment.
+    const snapshotPath = `${core.directory}/${segmentFileName(core.logEndOffset, "snapshot")}`;
+    if (core.segments.count > 0 && (await disk.stat(snapshotPath)) === undefined) {
+      const bytes = core.producers?.snapshot() ?? formatProducerSnapshot([]);
+      await saveSnapshot(disk, core.directory, core.logEndOffset, bytes);
+    }
+    await disk.syncDir(core.directory);
+  }
+
+  #openDamaged(damage: LogDamage): void {
+    const core = this.#core;
+    core.state = "offline";
+    core.isReadable = true;
+    core.failure = storageError(core.directory, damage.message, undefined);
+  }
+}
