@@ -1,0 +1,163 @@
+import type { Controller } from "../../controller/controller.ts";
+import type { ItemOutcome } from "../../controller/result.ts";
+import { SUCCESS } from "../../controller/result.ts";
+import { unknownTopic } from "../../controller/topics.ts";
+import type { TopicImage } from "../../metadata/image.ts";
+import type { BrokerConfig } from "../../model/configs.ts";
+import type { ErrorName } from "../../model/error-code.ts";
+import { ZERO_TOPIC_ID } from "../../model/ids.ts";
+import type { ClusterId, NodeId, TopicId } from "../../model/ids.ts";
+import { INTERNAL_TOPICS } from "../../model/topic-partition.ts";
+import { overridesOf } from "../topic-configs.ts";
+import type { TopicsHandler } from "./topics.ts";
+
+export interface MetadataCall {
+  readonly topics: readonly string[];
+  /** All topics instead of those named. */
+  readonly allTopics: boolean;
+  /** Create the named ones that are missing, if the broker's configuration allows. */
+  readonly allowAutoCreate: boolean;
+}
+
+/** Where clients reach a broker. */
+export interface AdvertisedBroker {
+  readonly nodeId: NodeId;
+  readonly host: string;
+  readonly port: number;
+  /** Empty: none. */
+  readonly rack: string;
+}
+
+export interface PartitionMetadata {
+  readonly error: ErrorName;
+  readonly partition: number;
+  readonly leaderId: number;
+  readonly leaderEpoch: number;
+  readonly replicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
+export interface TopicMetadata extends ItemOutcome {
+  readonly name: string;
+  readonly topicId: TopicId;
+  readonly isInternal: boolean;
+  readonly partitions: readonly PartitionMetadata[];
+  readonly maxMessageBytes: number;
+}
+
+/** What a client needs to find its way. */
+export interface ClusterMetadata {
+  readonly clusterId: ClusterId;
+  readonly controllerId: NodeId;
+  readonly brokers: readonly AdvertisedBroker[];
+  readonly topics: readonly TopicMetadata[];
+  /** What this broker can do: feature name to level. */
+  readonly features: ReadonlyMap<string, number>;
+  /** Largest batch, unless a topic says otherwise. */
+  readonly maxBatchBytes: number;
+}
+
+export interface MetadataOptions {
+  readonly clusterId: ClusterId;
+  readonly self: AdvertisedBroker;
+  readonly config: BrokerConfig;
+}
+
+const FEATURES: ReadonlyMap<string, number> = new Map([["metadata.version", 1]]);
+
+/** Answers where topics are, from the committed image. */
+export class MetadataHandler {
+  readonly #options: MetadataOptions;
+  #self: AdvertisedBroker;
+  readonly #controller: Controller;
+  readonly #topics: TopicsHandler;
+
+  constructor(
+    options: MetadataOptions,
+    deps: { readonly controller: Controller; readonly topics: TopicsHandler },
+  ) {
+    this.#options = options;
+    this.#self = options.self;
+    this.#controller = deps.controller;
+    this.#topics = deps.topics;
+  }
+
+  /** What clients are told to connect to from now on. */
+  advertise(address: { readonly host: string; readonly port: number }): void {
+    this.#self = { ...this.#self, ...address };
+  }
+
+  /** @throws as `Controller.run` when topics are to be created. */
+  async metadata(call: MetadataCall): Promise<ClusterMetadata> {
+    const { clusterId, config } = this.#options;
+    const refusals = await this.#createMissing(call);
+    const { image } = this.#controller;
+    const topics = call.allTopics
+      ? Array.from(image.topics(), (topic) => this.#describe(topic))
+      : call.topics.map((name) => {
+          const topic = image.topic(name);
+          return topic === undefined ? missingTopic(name, refusals.get(name)) : this.#describe(topic);
+        });
+    return {
+      clusterId,
+      controllerId: this.#self.nodeId,
+      brokers: [this.#self],
+      topics,
+      features: FEATURES,
+      maxBatchBytes: config.messageMaxBytes,
+    };
+  }
+
+  /** Creates what is named and missing. Answers why some could not be. */
+  async #createMissing(call: MetadataCall): Promise<ReadonlyMap<string, ItemOutcome>> {
+    const refusals = new Map<string, ItemOutcome>();
+    if (call.allTopics || !call.allowAutoCreate || !this.#options.config.autoCreateTopicsEnable)
+      return refusals;
+    const missing = new Set(call.topics.filter((name) => this.#controller.image.topic(name) === undefined));
+    if (missing.size === 0) return refusals;
+    const wishes = Array.from(missing, (name) => ({
+      name,
+      partitions: 0,
+      replicationFactor: 0,
+      configs: new Map<string, string>(),
+    }));
+    for (const result of await this.#topics.create({ topics: wishes, validateOnly: false })) {
+      // Another caller may have been faster: then it exists, which was the wish.
+      if (result.error !== "NONE" && result.error !== "TOPIC_ALREADY_EXISTS")
+        refusals.set(result.name, result);
+    }
+    return refusals;
+  }
+
+  #describe(topic: TopicImage): TopicMetadata {
+    return {
+      ...SUCCESS,
+      name: topic.name,
+      topicId: topic.topicId,
+      isInternal: INTERNAL_TOPICS.has(topic.name),
+      partitions: topic.partitions.map(({ leader, leaderEpoch, replicas, isr }, partition) => ({
+        error: leader < 0 ? "LEADER_NOT_AVAILABLE" : "NONE",
+        partition,
+        leaderId: leader,
+        leaderEpoch,
+        replicas,
+        isr,
+      })),
+      maxMessageBytes: overridesOf(topic).maxMessageBytes ?? this.#options.config.messageMaxBytes,
+    };
+  }
+}
+
+function missingTopic(name: string, refusal: ItemOutcome | undefined): TopicMetadata {
+  const { error, errorMessage } = refusal ?? unknownTopic(name);
+  const isInternal = INTERNAL_TOPICS.has(name);
+  return {
+    error,
+    errorMessage,
+    name,
+    topicId: ZERO_TOPIC_ID,
+    isInternal,
+    partitions: [],
+    maxMessageBytes: 0,
+  };
+}

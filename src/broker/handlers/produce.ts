@@ -1,0 +1,282 @@
+import { Deferred } from "../../base/deferred.ts";
+import { failure } from "../../controller/result.ts";
+import type { ItemOutcome } from "../../controller/result.ts";
+import { NO_NODE } from "../../model/ids.ts";
+import type { NodeId } from "../../model/ids.ts";
+import { BATCH_HEADER_BYTES, isTransactionalBatch } from "../../model/record-batch.ts";
+import type { AppendResult } from "../../log/log-appender.ts";
+import type { Clock, Timer } from "../../platform/clock.ts";
+import type { PartitionStore } from "../log-store.ts";
+import { accessRefusal, internalTopicRefusal, outcomeOfError, unknownPartition } from "../outcome.ts";
+import type { PartitionRef } from "../outcome.ts";
+import type { PartitionTable } from "../partition-table.ts";
+import type { Partition } from "../partition.ts";
+
+/** What a producer sends for one partition. */
+export interface ProducePartition extends PartitionRef {
+  /** -1: not known. */
+  readonly leaderEpoch: number;
+  /** One batch. Ownership passes to the broker, which patches and keeps it. */
+  readonly records: Buffer;
+}
+
+export interface ProduceCall {
+  /** 0: nothing is promised; 1: the leader has it; -1: all in-sync replicas, at least min.insync.replicas of them. */
+  readonly acks: -1 | 0 | 1;
+  /** 0: 30 seconds. */
+  readonly timeoutMs: number;
+  readonly partitions: readonly ProducePartition[];
+}
+
+/** What the broker promises about an appended batch. */
+export interface ProduceResult extends PartitionRef, ItemOutcome {
+  /** -1 on an error, and with acks=0. */
+  readonly baseOffset: number;
+  /** -1 unless the topic stamps records itself. */
+  readonly logAppendTimeMs: number;
+  readonly logStartOffset: number;
+  readonly leaderEpoch: number;
+  readonly durability: "none" | "written" | "synced";
+  /** That hold the batch with this durability, the leader included. */
+  readonly replicas: number;
+  /** These very records were there already. */
+  readonly duplicate: boolean;
+  /** Who to ask instead; -1: not known. */
+  readonly leaderId: number;
+}
+
+export interface ProduceDeps {
+  readonly table: PartitionTable;
+  readonly clock: Clock;
+}
+
+type Appended = Extract<AppendResult, { ok: true }>;
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/**
+ * Appends what producers send. The check and the append happen in one turn (H31, H56); the answer waits until the batch
+ * is as durable as its topic promises. One call's batches for one partition, and the calls of one caller, are appended
+ * in the order of the calls, even while the log is being opened.
+ */
+export class ProduceHandler {
+  readonly #nodeId: NodeId;
+  readonly #table: PartitionTable;
+  readonly #clock: Clock;
+
+  constructor(options: { readonly nodeId: NodeId }, deps: ProduceDeps) {
+    this.#nodeId = options.nodeId;
+    this.#table = deps.table;
+    this.#clock = deps.clock;
+  }
+
+  /** One result for each partition of the call, in its order. Never rejects. */
+  produce(call: ProduceCall): Promise<readonly ProduceResult[]> {
+    const run = new ProduceRun(call, this.#clock);
+    for (const [position, item] of call.partitions.entries()) this.#start(run, position, item);
+    return run.finish();
+  }
+
+  #start(run: ProduceRun, position: number, item: ProducePartition): void {
+    const { acks } = run.call;
+    if (acks !== 0 && acks !== 1 && acks !== -1) {
+      run.settle(position, refusedResult(item, undefined, invalidAcks(acks)));
+      return;
+    }
+    const partition = this.#table.find(item.topic, item.partition);
+    if (partition === undefined) {
+      run.settle(position, refusedResult(item, undefined, unknownPartition(item)));
+      return;
+    }
+    const { log } = partition;
+    if (log !== undefined) {
+      this.#append(run, position, item, partition, log);
+      return;
+    }
+    partition.withLog((opened) => {
+      if (opened.ok) this.#append(run, position, item, partition, opened.log);
+      else run.settle(position, refusedResult(item, partition, outcomeOfError(opened.error)));
+    });
+  }
+
+  #append(
+    run: ProduceRun,
+    position: number,
+    item: ProducePartition,
+    partition: Partition,
+    log: PartitionStore,
+  ): void {
+    const { acks } = run.call;
+    // The caller was told that the time is over; appending now would only make a duplicate of its retry.
+    if (run.isSettled(position)) return;
+    const refusal = this.#refusal(item, partition, acks);
+    if (refusal !== undefined) {
+      run.settle(position, refusedResult(item, partition, refusal));
+      return;
+    }
+    const { leaderEpoch } = partition.image;
+    const appended = log.append(item.records, { leaderEpoch, origin: "client" });
+    if (!appended.ok) {
+      run.settle(position, refusedResult(item, partition, failure(appended.error, appended.message)));
+    } else if (acks === 0) {
+      // Its failure is of interest to the log, which then goes offline and says so, and to no caller.
+      appended.done.catch(() => undefined);
+      run.settle(position, acceptedResult(item, partition, log, appended, "none"));
+    } else {
+      appended.done.then(
+        () => run.settle(position, this.#completed(item, partition, log, appended, acks)),
+        (error: unknown) => {
+          const outcome = accessRefusal(partition, -1, this.#nodeId) ?? outcomeOfError(error);
+          run.settle(position, refusedResult(item, partition, outcome));
+        },
+      );
+    }
+  }
+
+  #refusal(item: ProducePartition, partition: Partition, acks: number): ItemOutcome | undefined {
+    const refusal =
+      internalTopicRefusal(item.topic) ?? accessRefusal(partition, item.leaderEpoch, this.#nodeId);
+    if (refusal !== undefined) return refusal;
+    if (item.records.length >= BATCH_HEADER_BYTES && isTransactionalBatch(item.records)) {
+      return failure(
+        "INVALID_TXN_STATE",
+        `a transactional batch for ${item.topic}-${item.partition} belongs to no transaction: this cluster has none`,
+      );
+    }
+    return acks === -1 ? this.#tooFewReplicas(partition, "NOT_ENOUGH_REPLICAS") : undefined;
+  }
+
+  /** The second half of the check (H37): replicas may have left between the append and the sync. */
+  #completed(
+    item: ProducePartition,
+    partition: Partition,
+    log: PartitionStore,
+    appended: Appended,
+    acks: number,
+  ): ProduceResult {
+    const refusal =
+      // A duplicate may come from an epoch before; what was appended now is promised by the leader of that epoch only.
+      accessRefusal(partition, appended.duplicate ? -1 : appended.leaderEpoch, this.#nodeId) ??
+      (acks === -1 ? this.#tooFewReplicas(partition, "NOT_ENOUGH_REPLICAS_AFTER_APPEND") : undefined);
+    if (refusal !== undefined) return refusedResult(item, partition, refusal);
+    return acceptedResult(item, partition, log, appended, appended.durability);
+  }
+
+  #tooFewReplicas(
+    partition: Partition,
+    error: "NOT_ENOUGH_REPLICAS" | "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+  ): ItemOutcome | undefined {
+    const wanted = this.#table.topic(partition.topic)?.config.minInsyncReplicas ?? 1;
+    const { length } = partition.image.isr;
+    if (length >= wanted) return undefined;
+    const after = error === "NOT_ENOUGH_REPLICAS" ? "nothing was written" : "it was written and may stay";
+    return failure(
+      error,
+      `${partition.topic}-${partition.partition} has ${length} in-sync of ${partition.image.replicas.length} replicas, ` +
+        `acks=all needs min.insync.replicas=${wanted}; ${after}; start the missing brokers or lower the setting`,
+    );
+  }
+}
+
+/** One call on its way: which results are there, and what it waits for. */
+class ProduceRun {
+  readonly call: ProduceCall;
+  readonly #clock: Clock;
+  readonly #results: (ProduceResult | undefined)[];
+  readonly #done = new Deferred<readonly ProduceResult[]>();
+  #missing: number;
+  #timer: Timer | undefined;
+
+  constructor(call: ProduceCall, clock: Clock) {
+    this.call = call;
+    this.#clock = clock;
+    this.#missing = call.partitions.length;
+    this.#results = call.partitions.map(() => undefined);
+  }
+
+  isSettled(position: number): boolean {
+    return this.#results[position] !== undefined;
+  }
+
+  settle(position: number, result: ProduceResult): void {
+    if (this.#results[position] !== undefined) return; // Its time was over before.
+    this.#results[position] = result;
+    this.#missing--;
+    if (this.#missing === 0) this.#resolve();
+  }
+
+  finish(): Promise<readonly ProduceResult[]> {
+    if (this.#missing === 0) {
+      this.#resolve();
+    } else {
+      const timeoutMs = this.call.timeoutMs > 0 ? this.call.timeoutMs : DEFAULT_TIMEOUT_MS;
+      this.#timer = this.#clock.setTimer(timeoutMs, () => this.#expire(timeoutMs));
+    }
+    return this.#done.promise;
+  }
+
+  #expire(timeoutMs: number): void {
+    for (const [position, item] of this.call.partitions.entries()) {
+      if (this.isSettled(position)) continue;
+      const text = `${item.topic}-${item.partition} gave no answer within ${timeoutMs} ms; the batch may be there or not`;
+      this.settle(position, refusedResult(item, undefined, failure("REQUEST_TIMED_OUT", text)));
+    }
+  }
+
+  #resolve(): void {
+    this.#timer?.cancel();
+    this.#done.resolve(this.#results.filter((result) => result !== undefined));
+  }
+}
+
+function acceptedResult(
+  item: ProducePartition,
+  partition: Partition,
+  log: PartitionStore,
+  appended: Appended,
+  durability: ProduceResult["durability"],
+): ProduceResult {
+  const isPromised = durability !== "none";
+  return {
+    topic: item.topic,
+    partition: item.partition,
+    error: "NONE",
+    errorMessage: "",
+    baseOffset: isPromised ? appended.baseOffset : -1,
+    logAppendTimeMs: appended.logAppendTimeMs,
+    logStartOffset: log.logStartOffset,
+    leaderEpoch: appended.leaderEpoch,
+    durability,
+    replicas: isPromised ? 1 : 0,
+    duplicate: appended.duplicate,
+    leaderId: partition.image.leader,
+  };
+}
+
+function refusedResult(
+  item: PartitionRef,
+  partition: Partition | undefined,
+  outcome: ItemOutcome,
+): ProduceResult {
+  return {
+    topic: item.topic,
+    partition: item.partition,
+    error: outcome.error,
+    errorMessage: outcome.errorMessage,
+    baseOffset: -1,
+    logAppendTimeMs: -1,
+    logStartOffset: partition?.openLog?.logStartOffset ?? 0,
+    leaderEpoch: partition?.image.leaderEpoch ?? -1,
+    durability: "none",
+    replicas: 0,
+    duplicate: false,
+    leaderId: partition?.image.leader ?? NO_NODE,
+  };
+}
+
+function invalidAcks(acks: number): ItemOutcome {
+  return failure(
+    "INVALID_REQUIRED_ACKS",
+    `acks=${acks} is not 0 (none), 1 (the leader) or -1 (all in-sync replicas)`,
+  );
+}

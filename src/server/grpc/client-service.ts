@@ -1,0 +1,97 @@
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Logger } from "../../base/logger.ts";
+import type { Broker } from "../../broker/broker.ts";
+import { errorCodeOf } from "../../model/error-code.ts";
+import { topicIdToBytes } from "../../model/ids.ts";
+import type {
+  FetchRequest,
+  FetchResponse,
+  InitProducerRequest,
+  InitProducerResponse,
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+  MetadataRequest,
+  MetadataResponse,
+  ProduceRequest,
+  ProduceResponse,
+} from "../../rpc/messages.ts";
+import { toMessage as fetchedMessage } from "./fetch-stream.ts";
+import { toMessage as producedMessage } from "./produce-stream.ts";
+import { unary } from "./unary.ts";
+
+/** The calls of `ClientService` with one request and one answer. */
+export function clientUnaryMethods(deps: {
+  readonly broker: Broker;
+  readonly logger: Logger;
+  /** Largest unary answer, so that it passes the message limit of the lane. */
+  readonly maxFetchBytes: number;
+}): UntypedServiceImplementation {
+  const { broker } = deps;
+  return {
+    Metadata: unary<MetadataRequest, MetadataResponse>(async (request) => metadata(broker, request), deps),
+    ProduceUnary: unary<ProduceRequest, ProduceResponse>(async (request) => {
+      const results = await broker.produce({
+        // Refused by the broker with INVALID_REQUIRED_ACKS when it is none of the three.
+        acks: request.acks as -1 | 0 | 1,
+        timeoutMs: request.timeoutMs,
+        partitions: request.partitions,
+      });
+      return {
+        correlationId: request.correlationId,
+        results: results.map(producedMessage),
+        windowBytes: 0,
+        throttleTimeMs: 0,
+      };
+    }, deps),
+    FetchUnary: unary<FetchRequest, FetchResponse>(async (request, signal) => {
+      const maxBytes =
+        request.maxBytes === 0 ? deps.maxFetchBytes : Math.min(request.maxBytes, deps.maxFetchBytes);
+      const partitions = await broker.fetch({ ...request, maxBytes }, signal);
+      return {
+        partitions: partitions.map((data) => ({
+          ...fetchedMessage(data),
+          records: Buffer.concat(data.records),
+        })),
+        throttleTimeMs: 0,
+      };
+    }, deps),
+    InitProducer: unary<InitProducerRequest, InitProducerResponse>(async () => broker.initProducer(), deps),
+    ListOffsets: unary<ListOffsetsRequest, ListOffsetsResponse>(async (request) => {
+      const results = await broker.listOffsets(request.partitions);
+      return {
+        results: results.map((result) => ({
+          topic: result.topic,
+          partition: result.partition,
+          errorCode: errorCodeOf(result.error),
+          errorMessage: result.errorMessage,
+          offset: result.offset,
+          timestampMs: result.timestampMs,
+          leaderEpoch: result.leaderEpoch,
+        })),
+      };
+    }, deps),
+  };
+}
+
+async function metadata(broker: Broker, request: MetadataRequest): Promise<MetadataResponse> {
+  const cluster = await broker.metadata(request);
+  return {
+    clusterId: cluster.clusterId,
+    controllerId: cluster.controllerId,
+    brokers: cluster.brokers,
+    topics: cluster.topics.map((topic) => ({
+      errorCode: errorCodeOf(topic.error),
+      errorMessage: topic.errorMessage,
+      name: topic.name,
+      topicId: topicIdToBytes(topic.topicId),
+      isInternal: topic.isInternal,
+      maxMessageBytes: topic.maxMessageBytes,
+      partitions: topic.partitions.map((partition) => ({
+        ...partition,
+        errorCode: errorCodeOf(partition.error),
+      })),
+    })),
+    features: Object.fromEntries(cluster.features),
+    maxBatchBytes: cluster.maxBatchBytes,
+  };
+}

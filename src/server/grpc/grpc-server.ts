@@ -1,0 +1,92 @@
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { ReflectionService } from "@grpc/reflection";
+import { HealthImplementation } from "grpc-health-check";
+import type { Socket } from "node:net";
+import type { ByteBudget } from "../../base/byte-budget.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { Broker } from "../../broker/broker.ts";
+import type { BrokerConfig } from "../../model/configs.ts";
+import type { Clock } from "../../platform/clock.ts";
+import { loadProto, protoService, withPassThrough } from "../../rpc/load-proto.ts";
+import type { StreamHandler } from "../../rpc/stream/byte-stream.ts";
+import { grpcJsServerOptions } from "../../rpc/stream/grpc-js-options.ts";
+import { grpcJsBidiHandler } from "../../rpc/stream/grpc-js-server.ts";
+import { adminMethods } from "./admin-service.ts";
+import { clientUnaryMethods } from "./client-service.ts";
+import { plainRecordMethods } from "./plain-records.ts";
+
+const CLIENT_SERVICE = "lograft.v1.ClientService";
+const ADMIN_SERVICE = "lograft.v1.AdminService";
+
+export interface GrpcServerOptions {
+  readonly maxMessageBytes: number;
+  readonly config: BrokerConfig;
+  readonly produce: StreamHandler;
+  readonly fetch: StreamHandler;
+  readonly budget: ByteBudget;
+}
+
+/** Every service on @grpc/grpc-js, with health and reflection. It never listens: connections are given to it. */
+export class GrpcServer {
+  readonly #server: Server;
+  readonly #injector: ReturnType<Server["createConnectionInjector"]>;
+  readonly #health = new HealthImplementation({
+    "": "SERVING",
+    [CLIENT_SERVICE]: "SERVING",
+    [ADMIN_SERVICE]: "SERVING",
+  });
+  readonly #clock: Clock;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    options: GrpcServerOptions,
+    deps: { readonly broker: Broker; readonly clock: Clock; readonly logger: Logger },
+  ) {
+    this.#clock = deps.clock;
+    this.#server = new Server({
+      ...grpcJsServerOptions(options),
+      "grpc.max_concurrent_streams": options.config.grpcMaxConcurrentStreams,
+      "grpc.max_connection_idle_ms": options.config.connectionsMaxIdleMs,
+    });
+    const streamOptions = { maxMessageBytes: options.maxMessageBytes };
+    const clientMethods: UntypedServiceImplementation = {
+      ...clientUnaryMethods({ ...deps, maxFetchBytes: options.maxMessageBytes / 2 }),
+      ...plainRecordMethods(deps),
+      Produce: grpcJsBidiHandler(options.produce, { ...streamOptions, budget: options.budget }, deps),
+      Fetch: grpcJsBidiHandler(options.fetch, streamOptions, deps),
+    };
+    this.#server.addService(
+      withPassThrough(protoService(CLIENT_SERVICE), ["Produce", "Fetch"]),
+      clientMethods,
+    );
+    this.#server.addService(protoService(ADMIN_SERVICE), adminMethods(deps));
+    this.#health.addToServer(this.#server);
+    if (options.config.grpcReflection) new ReflectionService(loadProto()).addToServer(this.#server);
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  /** Takes a connection over, with what was read of it put back. */
+  accept(socket: Socket): void {
+    this.#injector.injectConnection(socket);
+  }
+
+  /** Tells health watchers that this broker is about to go. */
+  setNotServing(): void {
+    for (const service of ["", CLIENT_SERVICE, ADMIN_SERVICE]) this.#health.setStatus(service, "NOT_SERVING");
+  }
+
+  /** The open calls may end within `graceMs`, then they are cut. Idempotent. */
+  close(options: { readonly graceMs: number }): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      const timer = this.#clock.setTimer(options.graceMs, () => this.#server.forceShutdown());
+      this.#injector.drain(options.graceMs);
+      this.#server.tryShutdown(() => {
+        timer.cancel();
+        this.#injector.destroy();
+        resolve();
+      });
+    });
+    return this.#closing;
+  }
+}

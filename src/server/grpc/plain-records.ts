@@ -1,0 +1,106 @@
+import type { ServerDuplexStream, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Logger } from "../../base/logger.ts";
+import type { Broker } from "../../broker/broker.ts";
+import type { PublishResult } from "../../broker/handlers/publish.ts";
+import { errorCodeOf } from "../../model/error-code.ts";
+import { statusFromError } from "../../rpc/error-details.ts";
+import type { PublishRequest, PublishResponse } from "../../rpc/messages.ts";
+import { DURABILITY } from "../../rpc/messages.ts";
+import { toGrpcJsStatus } from "../../rpc/stream/grpc-js-metadata.ts";
+import { serveSubscribe } from "./subscription.ts";
+import { unary } from "./unary.ts";
+
+/** Requests of one Publish stream that may be under way before its reading pauses. */
+const MAX_PENDING = 64;
+
+/** `Publish` and `Subscribe`: for clients, in any language, that do not encode batches. */
+export function plainRecordMethods(deps: {
+  readonly broker: Broker;
+  readonly logger: Logger;
+}): UntypedServiceImplementation {
+  return {
+    Publish: (call: ServerDuplexStream<PublishRequest, PublishResponse>) => servePublish(call, deps.broker),
+    PublishUnary: unary<PublishRequest, PublishResponse>(
+      async (request) => publish(deps.broker, request),
+      deps,
+    ),
+    Subscribe: (call: Parameters<typeof serveSubscribe>[0]) => serveSubscribe(call, deps.broker),
+  };
+}
+
+/** Answers in the order of the requests; a client that does not read its answers is not read from either. */
+function servePublish(call: ServerDuplexStream<PublishRequest, PublishResponse>, broker: Broker): void {
+  let pending = 0;
+  let hasEnded = false;
+  let isBehind = false;
+  let last: Promise<void> = Promise.resolve();
+  const flow = (): void => {
+    if (pending >= MAX_PENDING || isBehind) call.pause();
+    else call.resume();
+  };
+  call.on("data", (request: PublishRequest) => {
+    pending++;
+    flow();
+    const published = publish(broker, request);
+    const before = last;
+    last = Promise.all([published, before])
+      .then(
+        ([response]) => {
+          if (!call.cancelled && !call.write(response)) isBehind = true;
+        },
+        (error: unknown) => {
+          call.emit("error", toGrpcJsStatus(statusFromError(error)));
+        },
+      )
+      .finally(() => {
+        pending--;
+        flow();
+        if (hasEnded && pending === 0) call.end();
+      });
+  });
+  call.on("drain", () => {
+    isBehind = false;
+    flow();
+  });
+  call.on("end", () => {
+    hasEnded = true;
+    if (pending === 0) call.end();
+  });
+  // The client went away; what it sent before is appended all the same.
+  call.on("error", () => undefined);
+}
+
+async function publish(broker: Broker, request: PublishRequest): Promise<PublishResponse> {
+  const results = await broker.publish({
+    topic: request.topic,
+    partition: request.partition,
+    records: request.records.map((record) => ({
+      key: record.key ?? null,
+      value: record.value ?? null,
+      headers: record.headers.map((header) => ({ key: header.key, value: header.value ?? null })),
+      timestampMs: record.timestampMs,
+    })),
+    // Refused by the broker with INVALID_REQUIRED_ACKS when it is none of the three.
+    acks: (request.acks ?? -1) as -1 | 0 | 1,
+    timeoutMs: request.timeoutMs,
+  });
+  return { correlationId: request.correlationId, results: results.map(resultMessage) };
+}
+
+const DURABILITIES = {
+  none: DURABILITY.NONE,
+  written: DURABILITY.WRITTEN,
+  synced: DURABILITY.SYNCED,
+} as const;
+
+function resultMessage(result: PublishResult): PublishResponse["results"][number] {
+  return {
+    errorCode: errorCodeOf(result.error),
+    errorMessage: result.errorMessage,
+    partition: result.partition,
+    offset: result.offset,
+    leaderEpoch: result.leaderEpoch,
+    durability: DURABILITIES[result.durability],
+    retriable: result.retriable,
+  };
+}

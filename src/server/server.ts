@@ -1,0 +1,93 @@
+import { ByteBudget } from "../base/byte-budget.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Broker } from "../broker/broker.ts";
+import type { BrokerConfig } from "../model/configs.ts";
+import type { Clock } from "../platform/clock.ts";
+import { DirectServer } from "../rpc/stream/direct-server.ts";
+import { fetchStreamHandler } from "./grpc/fetch-stream.ts";
+import { GrpcServer } from "./grpc/grpc-server.ts";
+import { produceStreamHandler } from "./grpc/produce-stream.ts";
+import { Listener } from "./listener.ts";
+
+/** Room beside the records in a message: names, offsets, the other fields. */
+const ENVELOPE_BYTES = 1024 * 1024;
+/** Unanswered request bytes of one Produce stream: some ten round trips of the largest default batches. */
+const PRODUCE_WINDOW_BYTES = 8 * 1024 * 1024;
+
+export const PRODUCE_METHOD = "/lograft.v1.ClientService/Produce";
+export const FETCH_METHOD = "/lograft.v1.ClientService/Fetch";
+
+export interface ServerOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly config: BrokerConfig;
+  /** Every connection goes to the direct lane: for the tests that hold it against foreign gRPC clients. */
+  readonly isDirectOnly?: boolean;
+}
+
+/** The inbound side of a broker: one port, two lanes, the gRPC services. */
+export class Server {
+  readonly #listener: Listener;
+  readonly #direct: DirectServer;
+  readonly #grpc: GrpcServer;
+
+  private constructor(listener: Listener, direct: DirectServer, grpc: GrpcServer) {
+    this.#listener = listener;
+    this.#direct = direct;
+    this.#grpc = grpc;
+  }
+
+  /** Listens. @throws LograftError ADDRESS_IN_USE. */
+  static async start(
+    options: ServerOptions,
+    deps: { readonly broker: Broker; readonly clock: Clock; readonly logger: Logger },
+  ): Promise<Server> {
+    const { config } = options;
+    const maxMessageBytes = config.messageMaxBytes + ENVELOPE_BYTES;
+    const budget = new ByteBudget(config.serverMaxInflightBytes);
+    const produce = produceStreamHandler({ windowBytes: PRODUCE_WINDOW_BYTES }, { ...deps, budget });
+    const fetch = fetchStreamHandler({ ...deps });
+    const direct = new DirectServer(
+      {
+        maxMessageBytes,
+        maxConcurrentStreams: config.grpcMaxConcurrentStreams,
+        idleTimeoutMs: config.connectionsMaxIdleMs,
+      },
+      deps,
+    );
+    direct.handle(PRODUCE_METHOD, produce, { budget });
+    direct.handle(FETCH_METHOD, fetch);
+    const grpc = new GrpcServer({ maxMessageBytes, config, produce, fetch, budget }, deps);
+    const listener = new Listener(
+      {
+        host: options.host,
+        port: options.port,
+        maxConnections: config.maxConnections,
+        maxConnectionsPerAddress: config.maxConnectionsPerIp,
+      },
+      {
+        clock: deps.clock,
+        logger: deps.logger,
+        targets: {
+          direct: (socket) => direct.accept(socket),
+          grpc: (socket) => (options.isDirectOnly === true ? direct.accept(socket) : grpc.accept(socket)),
+        },
+      },
+    );
+    await listener.listen();
+    return new Server(listener, direct, grpc);
+  }
+
+  get port(): number {
+    return this.#listener.address().port;
+  }
+
+  /** No new connections; the open calls may end within `graceMs`, then they are cut. Idempotent. */
+  async close(options: { readonly graceMs: number }): Promise<void> {
+    this.#grpc.setNotServing();
+    const listener = this.#listener.close(options);
+    await Promise.all([this.#direct.close(options), this.#grpc.close(options)]);
+    await listener;
+  }
+}
