@@ -1,0 +1,295 @@
+import { Backoff } from "../base/backoff.ts";
+import { errorMessage, type LograftError, operationError } from "../base/errors.ts";
+import { errorNameOf, isRetriable, ProtocolError, refreshesMetadata } from "../model/error-code.ts";
+import type { FetchPartitionData } from "../rpc/messages.ts";
+import type { ClientContext } from "./client-context.ts";
+import type { ResolvedConsumerOptions, StartPosition } from "./consumer-types.ts";
+import { isLograftError } from "./errors.ts";
+import { FetchLane, type FetchLaneListener } from "./fetch-lane.ts";
+import { listOffsetsAt, lookupTimestamp } from "./offset-lookup.ts";
+import { PartitionReader } from "./partition-reader.ts";
+
+/** What the consumer hears. */
+export interface FetcherListener {
+  /** The reader has something to give. */
+  onReady(reader: PartitionReader): void;
+  /** Failed and tried again. */
+  onRetriedError(error: LograftError): void;
+  /** The reading cannot go on. */
+  onFatal(error: LograftError): void;
+}
+
+/** Damage that stays after so many fetches is on the broker's disk, not on the wire. */
+const MAX_CORRUPT_READS = 5;
+
+/**
+ * Keeps each assigned partition flowing: finds its position, joins the stream of its leader, and comes back by itself
+ * after every error that may pass. A lost connection or a moved leader never shows to the application but as a pause.
+ */
+export class Fetcher implements FetchLaneListener {
+  readonly #options: ResolvedConsumerOptions;
+  readonly #context: ClientContext;
+  readonly #listener: FetcherListener;
+  readonly #readers = new Set<PartitionReader>();
+  readonly #lanes = new Map<string, FetchLane>();
+  /** Without a known leader. */
+  readonly #unrouted = new Set<PartitionReader>();
+  /** To be looked up at the end of this turn, by the address of the leader. */
+  readonly #lookups = new Map<string, PartitionReader[]>();
+  readonly #closing = new AbortController();
+
+  constructor(options: ResolvedConsumerOptions, deps: { readonly context: ClientContext; readonly listener: FetcherListener }) {
+    this.#options = options;
+    this.#context = deps.context;
+    this.#listener = deps.listener;
+  }
+
+  /** Bytes granted to brokers or waiting here. */
+  get prefetchBytes(): number {
+    let total = 0;
+    for (const lane of this.#lanes.values()) total += lane.usedBytes;
+    return total;
+  }
+
+  /** A new reader, which starts to fetch. */
+  add(topic: string, partition: number, start: StartPosition): PartitionReader {
+    const reader = new PartitionReader(
+      { topic, partition, start, nowMs: this.#context.clock.monotonicMs(), consumer: this.#options },
+      { backoff: new Backoff(this.#context.retry, this.#context) },
+    );
+    this.#readers.add(reader);
+    this.#settle(reader);
+    return reader;
+  }
+
+  /** Reads on from another position. */
+  seek(reader: PartitionReader, start: StartPosition): void {
+    if (typeof start !== "number" && !(typeof start === "object" && "offset" in start)) lookupTimestamp(start);
+    const { lane } = reader;
+    reader.moveTo(start);
+    if (lane !== undefined && reader.position !== undefined) lane.add(reader);
+    else this.#detach(reader, true);
+    this.#settle(reader);
+  }
+
+  /** What was fetched is dropped, so that a paused partition keeps nothing of the common credit. */
+  pause(reader: PartitionReader): void {
+    reader.isPaused = true;
+    this.#detach(reader, true);
+  }
+
+  resume(reader: PartitionReader): void {
+    reader.isPaused = false;
+    this.#settle(reader);
+  }
+
+  /** The batch at the reader's position is damaged: fetch it again, a bounded number of times. */
+  onCorrupt(reader: PartitionReader, error: LograftError): void {
+    reader.corruptCount++;
+    this.#detach(reader, true);
+    if (reader.corruptCount >= MAX_CORRUPT_READS) {
+      this.#listener.onFatal(error);
+      return;
+    }
+    this.#retryLater(reader, error);
+  }
+
+  /** Leaders may have moved. */
+  onMetadata(): void {
+    const waiting = [...this.#unrouted];
+    this.#unrouted.clear();
+    for (const reader of waiting) this.#settle(reader);
+  }
+
+  close(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(operationError("CLOSED", "the consumer is closed"));
+    for (const reader of this.#readers) reader.retryTimer?.cancel();
+    for (const lane of this.#lanes.values()) lane.close();
+    this.#lanes.clear();
+  }
+
+  onData(reader: PartitionReader, data: FetchPartitionData): void {
+    if (data.errorCode !== 0) {
+      this.#onPartitionError(reader, data);
+      return;
+    }
+    reader.backoff.reset();
+    reader.push(data, this.#context.clock.monotonicMs());
+    if (reader.hasData) this.#listener.onReady(reader);
+  }
+
+  onLost(lane: FetchLane, readers: readonly PartitionReader[], error: LograftError): void {
+    if (this.#lanes.get(lane.address) === lane) this.#lanes.delete(lane.address);
+    lane.close();
+    this.#shareCredit();
+    for (const reader of readers) reader.drop();
+    if (!error.retriable) {
+      this.#listener.onFatal(error);
+      return;
+    }
+    this.#context.metadata.requestUpdate();
+    this.#listener.onRetriedError(error);
+    for (const reader of readers) this.#retryLater(reader, undefined);
+  }
+
+  /** Brings the reader one step further on its way: leader, position, stream. */
+  #settle(reader: PartitionReader): void {
+    const isBusy = reader.lane !== undefined || reader.isLookingUp || reader.retryTimer !== undefined;
+    if (isBusy || reader.isPaused || this.#closing.signal.aborted) return;
+    const { metadata } = this.#context;
+    const leaderId = metadata.topic(reader.topic)?.partitions[reader.partition]?.leaderId ?? -1;
+    const address = leaderId < 0 ? undefined : metadata.addressOf(leaderId);
+    if (address === undefined) {
+      this.#unrouted.add(reader);
+      metadata.requestUpdate();
+      return;
+    }
+    this.#unrouted.delete(reader);
+    if (reader.position === undefined) this.#lookUp(reader, address);
+    else this.#laneTo(address).add(reader);
+  }
+
+  #detach(reader: PartitionReader, isKnownToBroker: boolean): void {
+    const { lane } = reader;
+    lane?.remove(reader, isKnownToBroker);
+    reader.drop();
+    if (lane !== undefined && lane.readerCount === 0) {
+      // An idle stream would hold its share of the credit.
+      lane.close();
+      this.#lanes.delete(lane.address);
+      this.#shareCredit();
+    }
+  }
+
+  #retryLater(reader: PartitionReader, error: LograftError | undefined): void {
+    if (error !== undefined) this.#listener.onRetriedError(error);
+    if (reader.retryTimer !== undefined || this.#closing.signal.aborted) return;
+    reader.retryTimer = this.#context.clock.setTimer(reader.backoff.nextMs(), () => {
+      reader.retryTimer = undefined;
+      this.#settle(reader);
+    });
+  }
+
+  #laneTo(address: string): FetchLane {
+    const known = this.#lanes.get(address);
+    if (known !== undefined) return known;
+    const lane = new FetchLane(
+      { address, targetBytes: this.#share(this.#lanes.size + 1), consumer: this.#options },
+      { context: this.#context, listener: this },
+    );
+    this.#lanes.set(address, lane);
+    this.#shareCredit();
+    return lane;
+  }
+
+  /** Streams share the bound evenly, but each can hold one message. */
+  #share(laneCount: number): number {
+    const { maxPrefetchBytes, maxMessageBytes } = this.#options;
+    return Math.max(maxMessageBytes, Math.floor(maxPrefetchBytes / Math.max(1, laneCount)));
+  }
+
+  #shareCredit(): void {
+    for (const lane of this.#lanes.values()) lane.setTarget(this.#share(this.#lanes.size));
+  }
+
+  #onPartitionError(reader: PartitionReader, data: FetchPartitionData): void {
+    const name = errorNameOf(data.errorCode);
+    const { topic, partition, position } = reader;
+    const text = data.errorMessage === "" ? name : data.errorMessage;
+    const context = { topic, partition, position, logStartOffset: data.logStartOffset, highWatermark: data.highWatermark };
+    const error = new ProtocolError(name, `${topic}-${partition} at offset ${position ?? -1}: ${text}`, { context });
+    this.#detach(reader, false);
+    if (name === "OFFSET_OUT_OF_RANGE") {
+      this.#onOutOfRange(reader, error);
+    } else if (isRetriable(name)) {
+      if (refreshesMetadata(name)) this.#context.metadata.requestUpdate();
+      this.#retryLater(reader, error);
+    } else {
+      this.#listener.onFatal(error);
+    }
+  }
+
+  #onOutOfRange(reader: PartitionReader, error: ProtocolError): void {
+    if (this.#options.autoOffsetReset === "none") {
+      this.#listener.onFatal(error);
+      return;
+    }
+    reader.moveTo(this.#options.autoOffsetReset === "earliest" ? "beginning" : "end");
+    this.#retryLater(reader, error);
+  }
+
+  #lookUp(reader: PartitionReader, address: string): void {
+    reader.isLookingUp = true;
+    const queued = this.#lookups.get(address);
+    if (queued !== undefined) {
+      queued.push(reader);
+      return;
+    }
+    this.#lookups.set(address, [reader]);
+    this.#context.clock.defer(() => {
+      const readers = this.#lookups.get(address) ?? [];
+      this.#lookups.delete(address);
+      void this.#ask(address, readers); // Never rejects: failures are retried or reported.
+    });
+  }
+
+  async #ask(address: string, readers: readonly PartitionReader[]): Promise<void> {
+    const asked = readers.map((reader) => ({
+      reader,
+      generation: reader.generation,
+      topic: reader.topic,
+      partition: reader.partition,
+      timestampMs: reader.start === undefined ? -1 : lookupTimestamp(reader.start),
+    }));
+    let failure: LograftError | undefined;
+    try {
+      const options = { timeoutMs: this.#context.requestTimeoutMs, signal: this.#closing.signal };
+      const wanted = asked.map(({ topic, partition, timestampMs }) => ({ topic, partition, timestampMs }));
+      const found = await listOffsetsAt(this.#context, address, wanted, options);
+      for (const [index, { reader, generation, timestampMs }] of asked.entries()) {
+        reader.isLookingUp = false;
+        this.#onFound(reader, generation, timestampMs, found[index]);
+      }
+    } catch (error: unknown) {
+      failure =
+        isLograftError(error)
+          ? error
+          : operationError("CONNECTION_FAILED", errorMessage(error), { cause: error, retriable: true });
+    }
+    if (failure === undefined || this.#closing.signal.aborted) return;
+    if (failure.retriable) this.#context.metadata.requestUpdate();
+    for (const { reader } of asked) {
+      reader.isLookingUp = false;
+      this.#onLookupError(reader, failure);
+    }
+  }
+
+  #onFound(
+    reader: PartitionReader,
+    generation: number,
+    timestampMs: number,
+    found: { readonly offset: number } | ProtocolError | undefined,
+  ): void {
+    // A seek came in between: what was found is the answer to another question.
+    if (reader.generation !== generation || reader.position !== undefined || found === undefined) {
+      this.#settle(reader);
+    } else if (found instanceof ProtocolError) {
+      if (refreshesMetadata(found.code)) this.#context.metadata.requestUpdate();
+      this.#onLookupError(reader, found);
+    } else if (found.offset < 0 && timestampMs >= 0) {
+      // No record is that young: what comes from now on is.
+      reader.moveTo("end");
+      this.#settle(reader);
+    } else {
+      reader.backoff.reset();
+      reader.moveTo(Math.max(0, found.offset));
+      this.#settle(reader);
+    }
+  }
+
+  #onLookupError(reader: PartitionReader, error: LograftError): void {
+    if (error.retriable) this.#retryLater(reader, error);
+    else this.#listener.onFatal(error);
+  }
+}

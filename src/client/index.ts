@@ -1,0 +1,47 @@
+export { LograftClient, type LograftClientOptions } from "./client.ts";
+export type { ClientLane } from "./grpc-transport.ts";
+export { Producer, type WaitOptions } from "./producer.ts";
+export type { ProducerHeader, ProducerOptions, ProducerRecord, RecordAck } from "./producer-types.ts";
+export { murmur2, roundRobin, sticky, type Partitioner, type PartitionInput } from "./partitioner.ts";
+export { Consumer, type PartitionLag } from "./consumer.ts";
+export type {
+  AssignmentSpec,
+  ConsumerEvents,
+  ConsumerOptions,
+  HandlerContext,
+  PointInTime,
+  RunOptions,
+  StartPosition,
+  TopicPartitionRef,
+} from "./consumer-types.ts";
+export { ConsumedBatch, type ConsumedRecord } from "./consumed-batch.ts";
+export { Admin } from "./admin.ts";
+export type {
+  AdminOptions,
+  BrokerConfig,
+  ClusterBroker,
+  ClusterDetails,
+  ConfigChange,
+  ConfigValue,
+  DeletedRecords,
+  DeleteRecordsSpec,
+  ItemOptions,
+  NewTopicSpec,
+  PartitionDetails,
+  TopicDetails,
+  TopicOutcome,
+  TopicSummary,
+  ValidateOptions,
+} from "./admin-types.ts";
+export type { FoundOffset } from "./offset-lookup.ts";
+export { DeliveryError, isLograftError, type DeliveryErrorOptions, type DeliveryOutcome } from "./errors.ts";
+export { LograftError, type OperationErrorCode } from "../base/errors.ts";
+export { ProtocolError, type ErrorName } from "../model/error-code.ts";
+export type { Codec } from "../model/compression.ts";
+export type { RecordHeader } from "../model/record.ts";
+export type {
+  ClientTransport,
+  UnaryCallOptions,
+  UnaryMethod,
+  UnaryMethods,
+} from "./transport.ts";

@@ -1,0 +1,69 @@
+import { BatchBuilder } from "../model/batch-builder.ts";
+import type { BuilderPool, FlushWait, SendWaiter } from "./producer-batch.ts";
+import type { TopicInfo } from "./metadata-cache.ts";
+import type { PartitionQueue } from "./partition-queue.ts";
+import type { ProducerRecord, ResolvedProducerOptions } from "./producer-types.ts";
+
+/** A record of `send` that found no room, or no metadata. */
+export interface WaitingSend {
+  readonly record: ProducerRecord;
+  readonly waiter: SendWaiter;
+  readonly deadlineMs: number;
+  flushes: FlushWait[] | undefined;
+}
+
+/** A topic as the producer sees it. */
+export interface TopicQueue {
+  readonly name: string;
+  /** Undefined until the cluster was asked. */
+  info: TopicInfo | undefined;
+  partitions: PartitionQueue[];
+  /** Where records go that may go anywhere. */
+  sticky: PartitionQueue | undefined;
+  builders: BuilderPool;
+  /** Sends in the order of their calls. */
+  waiting: Set<WaitingSend>;
+  isLoading: boolean;
+}
+
+/** Free builders kept, each with memory for a batch; more than that were open at once, which is over. */
+const MAX_FREE_BUILDERS = 64;
+
+/** Builders of one shape. A builder keeps its grown buffer, so the next batch does not grow one again. */
+export class Builders implements BuilderPool {
+  readonly #options: ResolvedProducerOptions;
+  readonly #targetBytes: number;
+  readonly #maxBytes: number;
+  readonly #free: BatchBuilder[] = [];
+
+  /** @param limitBytes largest batch that the topic takes; 0: not known. */
+  constructor(options: ResolvedProducerOptions, limitBytes: number) {
+    this.#options = options;
+    // A compressed batch is smaller than what goes in by nobody knows how much, so only plain ones are cut to the limit.
+    const isPlain = options.compression === "none" && limitBytes > 0;
+    this.#maxBytes = recordLimit(options, limitBytes);
+    this.#targetBytes = Math.min(options.batchSize, isPlain ? limitBytes : options.batchSize, this.#maxBytes);
+  }
+
+  take(): BatchBuilder {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const { compression: codec, compressionLevel: level } = this.#options;
+    return new BatchBuilder({
+      codec,
+      targetBytes: this.#targetBytes,
+      maxBytes: this.#maxBytes,
+      ...(level === undefined ? {} : { level }),
+    });
+  }
+
+  give(builder: BatchBuilder): void {
+    if (this.#free.length < MAX_FREE_BUILDERS) this.#free.push(builder);
+  }
+}
+
+/** Largest batch of a single record, before compression. */
+export function recordLimit(options: ResolvedProducerOptions, limitBytes: number): number {
+  const isBounded = options.compression === "none" && limitBytes > 0;
+  return isBounded ? Math.min(options.maxRequestBytes, limitBytes) : options.maxRequestBytes;
+}

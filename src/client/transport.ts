@@ -1,0 +1,98 @@
+import type {
+  AlterTopicConfigsRequest,
+  AlterTopicConfigsResponse,
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+  DeleteRecordsRequest,
+  DeleteRecordsResponse,
+  DeleteTopicsRequest,
+  DeleteTopicsResponse,
+  DescribeBrokerConfigRequest,
+  DescribeBrokerConfigResponse,
+  DescribeTopicsRequest,
+  DescribeTopicsResponse,
+  ListTopicsRequest,
+  ListTopicsResponse,
+} from "../rpc/admin-messages.ts";
+import type {
+  InitProducerRequest,
+  InitProducerResponse,
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+  MetadataRequest,
+  MetadataResponse,
+} from "../rpc/messages.ts";
+import type { ByteStream } from "../rpc/stream/byte-stream.ts";
+
+/** The calls with one request and one answer that the SDK makes: request and response by method. */
+export interface UnaryMethods {
+  readonly Metadata: { readonly request: MetadataRequest; readonly response: MetadataResponse };
+  readonly InitProducer: { readonly request: InitProducerRequest; readonly response: InitProducerResponse };
+  readonly ListOffsets: { readonly request: ListOffsetsRequest; readonly response: ListOffsetsResponse };
+  readonly CreateTopics: { readonly request: CreateTopicsRequest; readonly response: CreateTopicsResponse };
+  readonly DeleteTopics: { readonly request: DeleteTopicsRequest; readonly response: DeleteTopicsResponse };
+  readonly ListTopics: { readonly request: ListTopicsRequest; readonly response: ListTopicsResponse };
+  readonly DescribeTopics: { readonly request: DescribeTopicsRequest; readonly response: DescribeTopicsResponse };
+  readonly AlterTopicConfigs: {
+    readonly request: AlterTopicConfigsRequest;
+    readonly response: AlterTopicConfigsResponse;
+  };
+  readonly CreatePartitions: {
+    readonly request: CreatePartitionsRequest;
+    readonly response: CreatePartitionsResponse;
+  };
+  readonly DeleteRecords: { readonly request: DeleteRecordsRequest; readonly response: DeleteRecordsResponse };
+  readonly DescribeBrokerConfig: {
+    readonly request: DescribeBrokerConfigRequest;
+    readonly response: DescribeBrokerConfigResponse;
+  };
+}
+
+export type UnaryMethod = keyof UnaryMethods;
+
+/** The service that declares each method. */
+export const UNARY_SERVICES: { readonly [M in UnaryMethod]: "ClientService" | "AdminService" } = {
+  Metadata: "ClientService",
+  InitProducer: "ClientService",
+  ListOffsets: "ClientService",
+  CreateTopics: "AdminService",
+  DeleteTopics: "AdminService",
+  ListTopics: "AdminService",
+  DescribeTopics: "AdminService",
+  AlterTopicConfigs: "AdminService",
+  CreatePartitions: "AdminService",
+  DeleteRecords: "AdminService",
+  DescribeBrokerConfig: "AdminService",
+};
+
+export const PRODUCE_METHOD = "/lograft.v1.ClientService/Produce";
+export const FETCH_METHOD = "/lograft.v1.ClientService/Fetch";
+
+/** Bounds of one unary call. */
+export interface UnaryCallOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The way from the SDK to brokers: gRPC in production, a twin in tests and in the simulator. Addresses are "host:port";
+ * connections are made on demand and kept.
+ */
+export interface ClientTransport {
+  /**
+   * @throws LograftError CONNECTION_FAILED (retriable) when no broker answers there, TIMEOUT, the reason of `signal`, or
+   * the error that the broker named.
+   */
+  call<M extends UnaryMethod>(
+    address: string,
+    method: M,
+    request: UnaryMethods[M]["request"],
+    options: UnaryCallOptions,
+  ): Promise<UnaryMethods[M]["response"]>;
+  /** Opens at once; failures show as a close. The handlers of the stream are set in the same turn. */
+  openStream(address: string, method: string): ByteStream;
+  /** Ends all connections. Idempotent. */
+  close(): Promise<void>;
+}
