@@ -9,7 +9,7 @@ export interface Clock {
   wallMs(): number;
   /** Milliseconds from an arbitrary start; never goes back. For every timeout, deadline and measurement. */
   monotonicMs(): number;
-  /** Calls back once, `delayMs` (>= 0) from now by the monotonic clock. The timer does not keep a process alive. */
+  /** Calls back once, `delayMs` (>= 0) from now by the monotonic clock. */
   setTimer(delayMs: number, callback: () => void): Timer;
   /** Calls back after the input that is ready now has been handled (the end of this turn of the loop). */
   defer(callback: () => void): void;

@@ -122,4 +122,24 @@ export const importExceptions: readonly ImportException[] = [
     imports: "zod",
     reason: "one schema gives a key's validation, its help text and its documentation",
   },
+  ...["cli/log-dump.ts", "cli/log-dump-printer.ts", "cli/log-verify.ts"].map((file) => ({
+    file,
+    imports: "log",
+    reason: "the offline commands read the files of a stopped broker, and no broker answers for it",
+  })),
+  ...["cli/log-dump.ts", "cli/log-verify.ts", "cli/counting-disk.ts"].map((file) => ({
+    file,
+    imports: "platform",
+    reason: "the offline commands take the disk as a port, so that a test can give another",
+  })),
+  {
+    file: "cli/commands/log.ts",
+    imports: "platform/node",
+    reason: "binds the offline commands to the files of this machine",
+  },
+  {
+    file: "cli/commands/start.ts",
+    imports: "../../main.ts",
+    reason: "the one command that is the daemon; imported only when it runs",
+  },
 ];

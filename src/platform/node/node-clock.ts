@@ -5,8 +5,17 @@ import type { Clock, Timer } from "../clock.ts";
 /** Node's own timers fire at once for anything longer than a signed 32-bit number of milliseconds. */
 const MAX_NODE_DELAY_MS = 0x7fff_ffff;
 
-/** The machine's clock. Timers do not keep the process alive. */
+/**
+ * The machine's clock. By default its timers do not keep the process alive: a server lives by its listener. A client
+ * whose only pending thing may be a retry or a linger asks for timers that do.
+ */
 export class NodeClock implements Clock {
+  readonly #keepsAlive: boolean;
+
+  constructor(options: { readonly keepsAlive: boolean } = { keepsAlive: false }) {
+    this.#keepsAlive = options.keepsAlive;
+  }
+
   wallMs(): number {
     return Date.now();
   }
@@ -16,7 +25,7 @@ export class NodeClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    return new NodeTimer(performance.now() + delayMs, callback);
+    return new NodeTimer(performance.now() + delayMs, this.#keepsAlive, callback);
   }
 
   defer(callback: () => void): void {
@@ -34,11 +43,13 @@ export class NodeClock implements Clock {
  */
 class NodeTimer implements Timer {
   readonly #dueMs: number;
+  readonly #keepsAlive: boolean;
   readonly #callback: () => void;
   #handle: NodeJS.Timeout;
 
-  constructor(dueMs: number, callback: () => void) {
+  constructor(dueMs: number, keepsAlive: boolean, callback: () => void) {
     this.#dueMs = dueMs;
+    this.#keepsAlive = keepsAlive;
     this.#callback = callback;
     this.#handle = this.#arm();
   }
@@ -50,7 +61,8 @@ class NodeTimer implements Timer {
   #arm(): NodeJS.Timeout {
     const restMs = Math.ceil(this.#dueMs - performance.now());
     const delayMs = Math.min(Math.max(restMs, 0), MAX_NODE_DELAY_MS);
-    return setTimeout(() => this.#fire(), delayMs).unref();
+    const handle = setTimeout(() => this.#fire(), delayMs);
+    return this.#keepsAlive ? handle : handle.unref();
   }
 
   #fire(): void {

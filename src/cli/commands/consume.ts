@@ -1,0 +1,133 @@
+import type { Command } from "commander";
+import { operationError } from "../../base/errors.ts";
+import type { ConsumedBatch } from "../../client/index.ts";
+import { parseInteger } from "../arguments.ts";
+import { planReading } from "../consume-plan.ts";
+import type { ReadingPlan } from "../consume-plan.ts";
+import type { CliEnvironment } from "../context.ts";
+import { CliContext, withGlobalOptions } from "../context.ts";
+import { RecordFormat } from "../record-format.ts";
+import type { PrintableRecord } from "../record-format.ts";
+import { recordAsJson, recordAsText } from "../record-text.ts";
+
+interface ConsumeOptions {
+  readonly offset?: string;
+  readonly fromBeginning?: boolean;
+  readonly number?: string;
+  readonly format?: string;
+  readonly partitions?: string;
+  readonly exitAtEnd?: boolean;
+  readonly metaOnly?: boolean;
+}
+
+/** Text that is gathered before it is written: few large writes, and little memory when the reader is slow. */
+const WRITE_CHARS = 64 * 1024;
+
+/** `lograft consume TOPIC...`: prints records, one block each on a terminal, one JSON object a line elsewhere. */
+export function addConsumeCommand(program: Command, environment: CliEnvironment): void {
+  withGlobalOptions(program.command("consume <topics...>"))
+    .description("print records; goes on until Ctrl-C unless -n, --exit-at-end or -o @FROM,TO ends it")
+    .option(
+      "-o, --offset <where>",
+      "start, end, N, -N (so many before the end), @TIME or @FROM,TO (ISO 8601 or ms); default start",
+    )
+    .option("--from-beginning", "the same as -o start")
+    .option("-n, --number <n>", "stop after so many records")
+    .option(
+      "-f, --format <format>",
+      "print by format: %t %p %o %k %v %h %d %e %s, %k{hex} %v{base64}, \\n \\t",
+    )
+    .option("-p, --partitions <list>", "these partitions only, such as 0,1,5")
+    .option("--exit-at-end", "stop at the end that each partition has now")
+    .option("--meta-only", "without keys and values")
+    .action(async (topics: string[], options: ConsumeOptions, command: Command) => {
+      await CliContext.run(command, environment, async (context) => {
+        await consume(context, topics, options);
+      });
+    });
+}
+
+async function consume(
+  context: CliContext,
+  topics: readonly string[],
+  options: ConsumeOptions,
+): Promise<void> {
+  if (options.fromBeginning === true && options.offset !== undefined) {
+    throw operationError("INVALID_ARGUMENT", "--from-beginning and -o say two things; give one of them");
+  }
+  if (options.format !== undefined && options.metaOnly === true) {
+    throw operationError("INVALID_ARGUMENT", "--format says what is printed; leave --meta-only out");
+  }
+  const limit =
+    options.number === undefined ? Number.POSITIVE_INFINITY : parseInteger(options.number, "-n", 1);
+  const print = printer(context, options);
+  const plan = await planReading(context.client.admin(), {
+    topics,
+    where: options.offset ?? "start",
+    partitions: options.partitions,
+    exitAtEnd: options.exitAtEnd === true,
+  });
+  if (plan.assign.length > 0) await readAll(context, plan, limit, print);
+}
+
+async function readAll(
+  context: CliContext,
+  plan: ReadingPlan,
+  limit: number,
+  print: (record: PrintableRecord) => string,
+): Promise<void> {
+  await using consumer = context.client.consumer({ assign: plan.assign });
+  let lastNote = "";
+  consumer.on("error", ({ message }) => {
+    // Each retry of a broken connection tells the same.
+    if (message !== lastNote) context.output.note(`lograft: ${message}`);
+    lastNote = message;
+  });
+  const open = new Set(plan.assign.map(({ topic, partition }) => `${topic}-${partition}`));
+  let printed = 0;
+  for await (const batch of consumer.batches({ signal: context.signal })) {
+    const name = `${batch.topic}-${batch.partition}`;
+    if (!open.has(name)) continue;
+    const end = plan.ends?.get(name) ?? Number.POSITIVE_INFINITY;
+    printed += await printBatch(context, batch, end, limit - printed, print);
+    if (batch.lastOffset + 1 >= end) open.delete(name);
+    if (printed >= limit || open.size === 0) return;
+  }
+  context.signal.throwIfAborted();
+}
+
+/** Prints the records below `end`, at most `limit`; answers how many. */
+async function printBatch(
+  context: CliContext,
+  batch: ConsumedBatch,
+  end: number,
+  limit: number,
+  print: (record: PrintableRecord) => string,
+): Promise<number> {
+  let count = 0;
+  let text = "";
+  for (const record of batch) {
+    if (count >= limit || record.offset >= end) break;
+    text += print(record);
+    count++;
+    if (text.length < WRITE_CHARS) continue;
+    context.output.write(text);
+    text = "";
+    await context.output.drained(context.signal);
+  }
+  if (text !== "") context.output.write(text);
+  await context.output.drained(context.signal);
+  return count;
+}
+
+function printer(context: CliContext, options: ConsumeOptions): (record: PrintableRecord) => string {
+  const isMetadataOnly = options.metaOnly === true;
+  if (options.format !== undefined) {
+    const format = new RecordFormat(options.format);
+    return (record) => format.print(record);
+  }
+  if (context.output.format === "table" && context.environment.stdout.isTTY) {
+    return (record) => recordAsText(record, isMetadataOnly);
+  }
+  return (record) => `${recordAsJson(record, isMetadataOnly)}\n`;
+}

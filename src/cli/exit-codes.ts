@@ -1,0 +1,69 @@
+import { isLograftError } from "../client/index.ts";
+import { isErrorName, isRetriable } from "../model/error-code.ts";
+
+/** What a command's end means to a script; the table in docs/cli.md is made from this. */
+export const EXIT = {
+  DONE: 0,
+  FAILED: 1,
+  USAGE: 2,
+  NOT_FOUND: 3,
+  CONFLICT: 4,
+  NOT_ALLOWED: 5,
+  UNAVAILABLE: 6,
+  PARTLY_FAILED: 7,
+  CHECK_FAILED: 8,
+  STORAGE_VERSION: 78,
+  INTERRUPTED: 130,
+  TERMINATED: 143,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** One line of documentation for each code. */
+export const EXIT_MEANINGS: Readonly<Record<ExitCode, string>> = {
+  0: "done",
+  1: "failed",
+  2: "wrong usage: an option, a name or a setting is not valid; the same call fails again",
+  3: "not found: no such topic, partition or file",
+  4: "exists already, or in conflict: the topic is there, the data directory or the port is in use",
+  5: "not authenticated or not allowed",
+  6: "unavailable: no connection, no leader or no time left; worth retrying",
+  7: "partly failed: of several things some were done",
+  8: "a check failed: `log verify` or `log dump` found damage",
+  78: "the data directory is of another version of lograft",
+  130: "interrupted by SIGINT (Ctrl-C)",
+  143: "interrupted by SIGTERM",
+};
+
+const BY_CODE: Readonly<Record<string, ExitCode>> = {
+  CONFIG_INVALID: EXIT.USAGE,
+  INVALID_ARGUMENT: EXIT.USAGE,
+  INVALID_CONFIG: EXIT.USAGE,
+  INVALID_PARTITIONS: EXIT.USAGE,
+  INVALID_REPLICATION_FACTOR: EXIT.USAGE,
+  INVALID_REQUEST: EXIT.USAGE,
+  INVALID_TOPIC_EXCEPTION: EXIT.USAGE,
+  UNKNOWN_TOPIC_OR_PARTITION: EXIT.NOT_FOUND,
+  UNKNOWN_TOPIC_ID: EXIT.NOT_FOUND,
+  RESOURCE_NOT_FOUND: EXIT.NOT_FOUND,
+  ADDRESS_IN_USE: EXIT.CONFLICT,
+  DATA_DIR_LOCKED: EXIT.CONFLICT,
+  TOPIC_ALREADY_EXISTS: EXIT.CONFLICT,
+  CLUSTER_AUTHORIZATION_FAILED: EXIT.NOT_ALLOWED,
+  SASL_AUTHENTICATION_FAILED: EXIT.NOT_ALLOWED,
+  TOPIC_AUTHORIZATION_FAILED: EXIT.NOT_ALLOWED,
+  CONNECTION_FAILED: EXIT.UNAVAILABLE,
+  DELIVERY_TIMEOUT: EXIT.UNAVAILABLE,
+  TIMEOUT: EXIT.UNAVAILABLE,
+  LOG_CORRUPT: EXIT.CHECK_FAILED,
+  DATA_DIR_VERSION: EXIT.STORAGE_VERSION,
+};
+
+/** The exit code for something thrown. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (!isLograftError(error)) return EXIT.FAILED;
+  const { code } = error;
+  // The producer reports a verdict, which is not retriable itself, under the name of the last answer.
+  const isWorthRetrying = error.retriable || (isErrorName(code) && isRetriable(code));
+  return BY_CODE[code] ?? (isWorthRetrying ? EXIT.UNAVAILABLE : EXIT.FAILED);
+}

@@ -1,0 +1,97 @@
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+
+const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+/** A broker in a process of its own, to be killed for real. It runs from the sources, so no build can be stale. */
+export class BrokerProcess implements AsyncDisposable {
+  readonly address: string;
+  readonly dataDirectory: string;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, address: string, dataDirectory: string) {
+    this.#child = child;
+    this.address = address;
+    this.dataDirectory = dataDirectory;
+  }
+
+  /** Resolves when the broker has printed that it is ready. @throws when it ends before that; the text has its stderr. */
+  static async start(options: {
+    readonly dataDirectory: string;
+    readonly port: number;
+    readonly settings?: readonly string[];
+  }): Promise<BrokerProcess> {
+    const args = ["start", "--json", "--data-dir", options.dataDirectory];
+    args.push("--set", `listeners=CLIENT://127.0.0.1:${options.port}`);
+    for (const setting of options.settings ?? []) args.push("--set", setting);
+    const child = spawn(process.execPath, [CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const address = await readyAddress(child);
+    return new BrokerProcess(child, address, options.dataDirectory);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** SIGKILL; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** SIGTERM; resolves with the exit code. */
+  async stop(): Promise<number | null> {
+    await this.#end("SIGTERM");
+    return this.#child.exitCode;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const closed = once(this.#child, "close");
+    this.#child.kill(signal);
+    await closed;
+  }
+}
+
+/** A port that was free a moment ago: for a broker that must come back under the same address. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const closed = once(server, "close");
+  server.close();
+  await closed;
+  if (typeof address !== "object" || address === null) throw new Error("no port");
+  return address.port;
+}
+
+async function readyAddress(child: ChildProcess): Promise<string> {
+  return new Promise<string>((resolve, reject) => {
+    let out = "";
+    let errors = "";
+    child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
+      errors = (errors + piece).slice(-20_000);
+    });
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      reject(new Error(`the broker ended (code ${code}, signal ${signal}) before it was ready:\n${errors}`));
+    });
+    child.stdout?.setEncoding("utf8").on("data", (piece: string) => {
+      out += piece;
+      const lines = out.split("\n");
+      out = lines.pop() ?? "";
+      for (const line of lines) {
+        if (!line.startsWith("{")) continue;
+        const parsed = JSON.parse(line) as { readonly address?: string };
+        if (parsed.address !== undefined) resolve(parsed.address);
+      }
+    });
+  });
+}
