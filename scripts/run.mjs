@@ -25,7 +25,7 @@ const usage = `usage: node scripts/run.mjs <command> [arguments]
 const commands = {
   setup: { build: false },
   build: { build: true },
-  start: { build: true, target: "dist/main.js", env: startEnvironment },
+  start: { build: true, target: "dist/cli/main.js", before: ["start"] },
   test: { build: false, target: "node_modules/vitest/vitest.mjs", before: ["run"], atRoot: true },
   check: { build: false, target: "scripts/check.mjs", atRoot: true },
   lint: {
@@ -64,12 +64,6 @@ async function main([name, ...given]) {
   const file = inProject(target);
   if (!existsSync(file)) throw new SetupError(`there is no ${target}`);
   becomeChild(node, ["--enable-source-maps", file, ...(command.before ?? []), ...args], {
-    env: command.env?.(),
     cwd: command.atRoot === true ? inProject() : undefined,
   });
-}
-
-/** The pool that serves file calls: four threads, Node's default, let one slow fdatasync hold up every read. */
-function startEnvironment() {
-  return { UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? "16" };
 }

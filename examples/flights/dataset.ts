@@ -9,7 +9,7 @@ export interface Flight {
   readonly value: string;
 }
 
-/** The 231,083 rows of the flights data set in the npm package vega-datasets (US Bureau of Transportation Statistics). */
+/** The 200,000 rows of the flights data set in the npm package vega-datasets (US Bureau of Transportation Statistics). */
 export async function loadFlights(): Promise<readonly Flight[]> {
   // The package exports its code only; its data lie beside it.
   const entry = createRequire(import.meta.url).resolve("vega-datasets");

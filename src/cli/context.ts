@@ -99,7 +99,10 @@ export class CliContext implements AsyncDisposable {
     const next =
       `is a broker running at ${servers}? Start one with: lograft start; ` +
       `name another with -b host:port; wait longer with --timeout`;
-    return new LograftError(error.code, `${error.message}\n${next}`, { cause: error, retriable: error.retriable });
+    return new LograftError(error.code, `${error.message}\n${next}`, {
+      cause: error,
+      retriable: error.retriable,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,7 @@ export function byteProgress(output: Output, totalBytes: number, what: string): 
       stream: output.stderr,
       hideCursor: true,
       clearOnComplete: true,
+      barsize: 24,
       fps: 5,
     },
     Presets.shades_classic,

@@ -27,7 +27,7 @@ export function readProperties(path: string, text: string): readonly FileSetting
     // A byte order mark counts as white space.
     let line = (lines[i] ?? "").trimStart();
     if (line === "" || line.startsWith("#") || line.startsWith("!")) continue;
-    while (goesOn(line) && i + 1 < lines.length) {
+    while (goesOn(line)) {
       i++;
       line = line.slice(0, -1) + (lines[i] ?? "").trimStart();
     }

@@ -65,7 +65,11 @@ export class Accumulator implements ProducerTopicsListener {
   tryAppend(topicName: string, record: ProducerRecord): boolean {
     const last = this.#lastTopic;
     const topic = last !== undefined && last.name === topicName ? last : this.#topicOf(topicName);
-    if (topic.info === undefined || this.#bufferedBytes >= this.#options.maxBufferBytes || topic.waiting.size > 0) {
+    if (
+      topic.info === undefined ||
+      this.#bufferedBytes >= this.#options.maxBufferBytes ||
+      topic.waiting.size > 0
+    ) {
       return false;
     }
     this.#append(topic, record, undefined, undefined);
@@ -75,7 +79,11 @@ export class Accumulator implements ProducerTopicsListener {
   /** As `tryAppend`, with the verdict told to `waiter`, and waiting for room up to the delivery timeout. */
   append(topicName: string, record: ProducerRecord, waiter: SendWaiter): void {
     const topic = this.#topicOf(topicName);
-    if (topic.info !== undefined && this.#bufferedBytes < this.#options.maxBufferBytes && topic.waiting.size === 0) {
+    if (
+      topic.info !== undefined &&
+      this.#bufferedBytes < this.#options.maxBufferBytes &&
+      topic.waiting.size === 0
+    ) {
       this.#append(topic, record, waiter, undefined);
       return;
     }
@@ -179,7 +187,8 @@ export class Accumulator implements ProducerTopicsListener {
     if (!batch.builder.tryAppend(timestamp, key, record.value, headers)) {
       const neededBytes = singleRecordBatchBytes(key, record.value, headers);
       const limitBytes = recordLimit(this.#options, topic.info?.maxMessageBytes ?? 0);
-      if (neededBytes > limitBytes || batch.recordCount === 0) throw recordTooLarge(topic.name, neededBytes, limitBytes);
+      if (neededBytes > limitBytes || batch.recordCount === 0)
+        throw recordTooLarge(topic.name, neededBytes, limitBytes);
       this.#seal(topic, partition);
       batch = this.#open(topic, partition);
       if (!batch.builder.tryAppend(timestamp, key, record.value, headers)) {
@@ -211,9 +220,13 @@ export class Accumulator implements ProducerTopicsListener {
     const partition = index === undefined ? (topic.sticky ?? this.#stick(topic)) : topic.partitions[index];
     if (partition !== undefined) return partition;
     const count = topic.partitions.length;
-    throw operationError("INVALID_ARGUMENT", `topic ${topic.name} has partitions 0 to ${count - 1}, not ${index}`, {
-      context: { topic: topic.name, partition: index, count },
-    });
+    throw operationError(
+      "INVALID_ARGUMENT",
+      `topic ${topic.name} has partitions 0 to ${count - 1}, not ${index}`,
+      {
+        context: { topic: topic.name, partition: index, count },
+      },
+    );
   }
 
   /** Another partition than the last one, if there is one, preferring those that have a leader. */
@@ -240,7 +253,8 @@ export class Accumulator implements ProducerTopicsListener {
     batch.deadlineMs = this.#nowMs + this.#options.deliveryTimeoutMs;
     this.#sender.track(batch);
     this.#lingering.push(batch);
-    if (this.#options.lingerMs > 0 && this.#lingerTimer === undefined) this.#armLinger(this.#options.lingerMs);
+    if (this.#options.lingerMs > 0 && this.#lingerTimer === undefined)
+      this.#armLinger(this.#options.lingerMs);
   }
 
   #seal(topic: TopicQueue, partition: PartitionQueue): void {
@@ -380,5 +394,8 @@ function finishFlush(flush: FlushWait): void {
 }
 
 function encodeHeaders(headers: readonly ProducerHeader[]): RecordHeader[] {
-  return headers.map(({ key, value }) => ({ key, value: typeof value === "string" ? Buffer.from(value, "utf8") : value }));
+  return headers.map(({ key, value }) => ({
+    key,
+    value: typeof value === "string" ? Buffer.from(value, "utf8") : value,
+  }));
 }

@@ -75,8 +75,14 @@ export class Admin {
     return checked(results.map(topicOutcome), options);
   }
 
-  async listTopics(options: AdminOptions & { readonly includeInternal?: boolean } = {}): Promise<TopicSummary[]> {
-    const { topics } = await this.#ask("ListTopics", { includeInternal: options.includeInternal ?? false }, options);
+  async listTopics(
+    options: AdminOptions & { readonly includeInternal?: boolean } = {},
+  ): Promise<TopicSummary[]> {
+    const { topics } = await this.#ask(
+      "ListTopics",
+      { includeInternal: options.includeInternal ?? false },
+      options,
+    );
     return topics.map(({ topicId, ...topic }) => ({ ...topic, topicId: topicId.toString("base64url") }));
   }
 
@@ -117,9 +123,17 @@ export class Admin {
   }
 
   /** Removes records below an offset; asks the leaders. @throws ProtocolError OFFSET_OUT_OF_RANGE... */
-  async deleteRecords(partitions: readonly DeleteRecordsSpec[], options: ItemOptions = {}): Promise<DeletedRecords[]> {
+  async deleteRecords(
+    partitions: readonly DeleteRecordsSpec[],
+    options: ItemOptions = {},
+  ): Promise<DeletedRecords[]> {
     const found = await this.#atLeaders(partitions, options, async (address, group, signal, timeoutMs) => {
-      const answer = await this.#context.transport.call(address, "DeleteRecords", { partitions: group }, { timeoutMs, signal });
+      const answer = await this.#context.transport.call(
+        address,
+        "DeleteRecords",
+        { partitions: group },
+        { timeoutMs, signal },
+      );
       return group.map(({ topic, partition }) => deletedRecords(answer.results, topic, partition));
     });
     return checked(found, options);
@@ -144,7 +158,11 @@ export class Admin {
 
   async describeCluster(options: AdminOptions = {}): Promise<ClusterDetails> {
     const request = { topics: [], allTopics: false, allowAutoCreate: false };
-    const { clusterId, controllerId, brokers, features, maxBatchBytes } = await this.#ask("Metadata", request, options);
+    const { clusterId, controllerId, brokers, features, maxBatchBytes } = await this.#ask(
+      "Metadata",
+      request,
+      options,
+    );
     return { clusterId, controllerId, brokers, features, maxBatchBytes };
   }
 
@@ -185,7 +203,10 @@ export class Admin {
 
   async #firstAnswer<T>(
     options: AdminOptions,
-    call: (address: string, bounds: { readonly timeoutMs: number; readonly signal: AbortSignal }) => Promise<T>,
+    call: (
+      address: string,
+      bounds: { readonly timeoutMs: number; readonly signal: AbortSignal },
+    ) => Promise<T>,
   ): Promise<{ readonly address: string; readonly answer: T }> {
     const { timeoutMs } = this.#bounds(options);
     const backoff = new Backoff(this.#context.retry, this.#context);
@@ -205,14 +226,21 @@ export class Admin {
       }
       if (round + 1 < MAX_ROUNDS) await this.#context.clock.sleep(backoff.nextMs(), deadline.signal);
     }
-    throw failure ?? operationError("CONFIG_INVALID", "there is no broker to ask: the list of brokers is empty");
+    throw (
+      failure ?? operationError("CONFIG_INVALID", "there is no broker to ask: the list of brokers is empty")
+    );
   }
 
   /** Splits the items by leader, asks each leader, and answers in the order of the items; old leaders are asked again. */
   async #atLeaders<I extends TopicPartitionRef, R extends DeletedRecords | FoundOffset | ProtocolError>(
     items: readonly I[],
     options: AdminOptions,
-    call: (address: string, group: readonly I[], signal: AbortSignal, timeoutMs: number) => Promise<readonly R[]>,
+    call: (
+      address: string,
+      group: readonly I[],
+      signal: AbortSignal,
+      timeoutMs: number,
+    ) => Promise<readonly R[]>,
   ): Promise<R[]> {
     const { timeoutMs } = this.#bounds(options);
     const { metadata, clock } = this.#context;
@@ -223,6 +251,9 @@ export class Admin {
     for (const topic of new Set(items.map((item) => item.topic))) {
       await metadata.waitForTopic(topic, { timeoutMs, allowAutoCreate: false, signal });
     }
+    // Partitions may have been added since.
+    const isKnown = (item: I): boolean => metadata.topic(item.topic)?.partitions[item.partition] !== undefined;
+    if (!items.every(isKnown)) await metadata.refresh({ timeoutMs, signal });
     for (let round = 0; results.size < items.length; round++) {
       const groups = new Map<string, I[]>();
       for (const item of items) {
@@ -252,7 +283,10 @@ export class Admin {
     const info = this.#context.metadata.topic(topic);
     const found = info?.partitions[partition];
     if (info === undefined || found !== undefined) return found?.leaderId ?? -1;
-    throw operationError("INVALID_ARGUMENT", `topic ${topic} has partitions 0 to ${info.partitions.length - 1}, not ${partition}`);
+    throw operationError(
+      "INVALID_ARGUMENT",
+      `topic ${topic} has partitions 0 to ${info.partitions.length - 1}, not ${partition}`,
+    );
   }
 }
 
@@ -269,13 +303,22 @@ function topicOutcome(result: WireTopicResult): TopicOutcome {
   };
 }
 
-function deletedRecords(results: readonly DeleteRecordsResult[], topic: string, partition: number): DeletedRecords {
+function deletedRecords(
+  results: readonly DeleteRecordsResult[],
+  topic: string,
+  partition: number,
+): DeletedRecords {
   const result = results.find((item) => item.topic === topic && item.partition === partition);
   const error =
     result === undefined
       ? new ProtocolError("UNKNOWN_SERVER_ERROR", `${topic}-${partition} is missing in the answer`)
       : itemError(result.errorCode, result.errorMessage, `${topic}-${partition}`);
-  return { topic, partition, logStartOffset: error === undefined ? (result?.logStartOffset ?? -1) : -1, error };
+  return {
+    topic,
+    partition,
+    logStartOffset: error === undefined ? (result?.logStartOffset ?? -1) : -1,
+    error,
+  };
 }
 
 function errorOfItem(item: DeletedRecords | FoundOffset | ProtocolError): ProtocolError | undefined {
@@ -283,7 +326,10 @@ function errorOfItem(item: DeletedRecords | FoundOffset | ProtocolError): Protoc
   return "error" in item ? item.error : undefined;
 }
 
-function checked<T extends { readonly error: ProtocolError | undefined }>(items: T[], options: ItemOptions): T[] {
+function checked<T extends { readonly error: ProtocolError | undefined }>(
+  items: T[],
+  options: ItemOptions,
+): T[] {
   if (options.throwOnError === false) return items;
   for (const { error } of items) if (error !== undefined) throw error;
   return items;

@@ -55,7 +55,8 @@ export class LograftClient implements AsyncDisposable {
 
   /** @throws LograftError INVALID_ARGUMENT naming the option. */
   constructor(options: LograftClientOptions) {
-    if (options.brokers.length === 0) throw operationError("INVALID_ARGUMENT", "brokers is empty; name one at least");
+    if (options.brokers.length === 0)
+      throw operationError("INVALID_ARGUMENT", "brokers is empty; name one at least");
     for (const address of options.brokers) parseAddress(address);
     const clock = options.clock ?? new NodeClock({ keepsAlive: true });
     const random = options.random ?? new NodeRandom();

@@ -14,10 +14,15 @@ export interface BatchSource {
 }
 
 /** The body of `Consumer.run`: one handler call for each partition at a time, up to `concurrency` partitions at once. */
-export async function runHandlers(source: BatchSource, options: RunOptions, closing: AbortSignal): Promise<void> {
+export async function runHandlers(
+  source: BatchSource,
+  options: RunOptions,
+  closing: AbortSignal,
+): Promise<void> {
   const concurrency = within("concurrency", options.concurrency ?? 1, 1, 100_000);
   const stopping = new AbortController();
-  const onAbort = (): void => stopping.abort(options.signal === undefined ? undefined : abortReason(options.signal));
+  const onAbort = (): void =>
+    stopping.abort(options.signal === undefined ? undefined : abortReason(options.signal));
   const onClose = (): void => stopping.abort(abortReason(closing));
   options.signal?.addEventListener("abort", onAbort, { once: true });
   closing.addEventListener("abort", onClose, { once: true });

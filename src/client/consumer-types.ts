@@ -97,8 +97,14 @@ export type RunOptions = {
   readonly concurrency?: number;
   readonly signal?: AbortSignal;
 } & (
-  | { readonly eachBatch: (batch: ConsumedBatch, context: HandlerContext) => Promise<void> | void; readonly eachMessage?: never }
-  | { readonly eachMessage: (record: ConsumedRecord, context: HandlerContext) => Promise<void> | void; readonly eachBatch?: never }
+  | {
+      readonly eachBatch: (batch: ConsumedBatch, context: HandlerContext) => Promise<void> | void;
+      readonly eachMessage?: never;
+    }
+  | {
+      readonly eachMessage: (record: ConsumedRecord, context: HandlerContext) => Promise<void> | void;
+      readonly eachBatch?: never;
+    }
 );
 
 /** @throws LograftError INVALID_ARGUMENT. */

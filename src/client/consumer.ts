@@ -7,6 +7,7 @@ import type { ClientContext } from "./client-context.ts";
 import type { ConsumedBatch, ConsumedRecord } from "./consumed-batch.ts";
 import { runHandlers } from "./consumer-run.ts";
 import type {
+  AssignmentSpec,
   ConsumerEvents,
   ResolvedConsumerOptions,
   RunOptions,
@@ -75,7 +76,10 @@ export class Consumer implements AsyncDisposable, FetcherListener {
   }
 
   /** Listens; answers the function that stops it. */
-  on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {
+  on<Name extends keyof ConsumerEvents>(
+    name: Name,
+    listener: (event: ConsumerEvents[Name]) => void,
+  ): () => void {
     return this.#emitter.on(name, listener);
   }
 
@@ -276,13 +280,21 @@ export class Consumer implements AsyncDisposable, FetcherListener {
     const names = new Set(this.#options.assign.map((spec) => spec.topic));
     const options = { timeoutMs: requestTimeoutMs, allowAutoCreate: false, signal: this.#closing.signal };
     await Promise.all([...names].map((name) => metadata.waitForTopic(name, options)));
+    // Partitions may have been added since the topic was asked for.
+    const isKnown = ({ topic, partition = 0 }: AssignmentSpec): boolean =>
+      metadata.topic(topic)?.partitions[partition] !== undefined;
+    if (!this.#options.assign.every(isKnown)) await metadata.refresh(options);
     throwIfAborted(this.#closing.signal);
     for (const spec of this.#options.assign) {
       const count = metadata.topic(spec.topic)?.partitions.length ?? 0;
       if (spec.partition !== undefined && !(spec.partition >= 0 && spec.partition < count)) {
-        throw operationError("INVALID_ARGUMENT", `topic ${spec.topic} has ${count} partitions, no partition ${spec.partition}`);
+        throw operationError(
+          "INVALID_ARGUMENT",
+          `topic ${spec.topic} has ${count} partitions, no partition ${spec.partition}`,
+        );
       }
-      const partitions = spec.partition === undefined ? Array.from({ length: count }, (_, index) => index) : [spec.partition];
+      const partitions =
+        spec.partition === undefined ? Array.from({ length: count }, (_, index) => index) : [spec.partition];
       for (const partition of partitions) this.#assign(spec.topic, partition, spec.from ?? "beginning");
     }
     this.#stopListening ??= metadata.onUpdate(() => this.#onMetadata());
@@ -299,7 +311,8 @@ export class Consumer implements AsyncDisposable, FetcherListener {
     // Partitions that were added to a topic are read from their beginning: nothing in them was seen.
     for (const { topic, partition } of this.#options.assign) {
       const count = this.#context.metadata.topic(topic)?.partitions.length ?? 0;
-      for (let index = 0; partition === undefined && index < count; index++) this.#assign(topic, index, "beginning");
+      for (let index = 0; partition === undefined && index < count; index++)
+        this.#assign(topic, index, "beginning");
     }
     this.#fetcher.onMetadata();
   }
@@ -324,7 +337,10 @@ export class Consumer implements AsyncDisposable, FetcherListener {
   #readerOf({ topic, partition }: TopicPartitionRef): PartitionReader {
     const reader = this.#readers.get(topicPartitionKey(topic, partition));
     if (reader !== undefined) return reader;
-    throw operationError("INVALID_ARGUMENT", `${topic}-${partition} is not assigned to this consumer (await ready() first)`);
+    throw operationError(
+      "INVALID_ARGUMENT",
+      `${topic}-${partition} is not assigned to this consumer (await ready() first)`,
+    );
   }
 
   #throwFatal(): void {
@@ -334,7 +350,10 @@ export class Consumer implements AsyncDisposable, FetcherListener {
   #claim(): void {
     if (this.#closing.signal.aborted) throw abortReason(this.#closing.signal);
     if (this.#isTaken) {
-      throw operationError("INVALID_ARGUMENT", "this consumer is being iterated already; use another consumer");
+      throw operationError(
+        "INVALID_ARGUMENT",
+        "this consumer is being iterated already; use another consumer",
+      );
     }
     this.#isTaken = true;
   }

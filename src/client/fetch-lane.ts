@@ -39,7 +39,11 @@ export class FetchLane implements ReaderLane {
   #isClosed = false;
 
   constructor(
-    options: { readonly address: string; readonly targetBytes: number; readonly consumer: ResolvedConsumerOptions },
+    options: {
+      readonly address: string;
+      readonly targetBytes: number;
+      readonly consumer: ResolvedConsumerOptions;
+    },
     deps: { readonly context: ClientContext; readonly listener: FetchLaneListener },
   ) {
     this.address = options.address;
@@ -98,7 +102,8 @@ export class FetchLane implements ReaderLane {
   #grantable(): number {
     const grantable = this.#targetBytes - this.#outstandingBytes - this.#heldBytes;
     // In large steps, to send few messages; but never so late that the largest message does not fit any more.
-    const isWorthIt = grantable * 4 >= this.#targetBytes || this.#outstandingBytes < this.#options.maxMessageBytes;
+    const isWorthIt =
+      grantable * 4 >= this.#targetBytes || this.#outstandingBytes < this.#options.maxMessageBytes;
     return isWorthIt ? Math.max(0, grantable) : 0;
   }
 
@@ -125,7 +130,8 @@ export class FetchLane implements ReaderLane {
       topic: reader.topic,
       partition: reader.partition,
       offset: reader.position ?? 0,
-      leaderEpoch: this.#context.metadata.topic(reader.topic)?.partitions[reader.partition]?.leaderEpoch ?? -1,
+      leaderEpoch:
+        this.#context.metadata.topic(reader.topic)?.partitions[reader.partition]?.leaderEpoch ?? -1,
       generation: reader.generation,
     }));
     const remove = [...this.#removes.values()].map(({ topic, partition }) => ({ topic, partition }));

@@ -38,7 +38,10 @@ export class Fetcher implements FetchLaneListener {
   readonly #lookups = new Map<string, PartitionReader[]>();
   readonly #closing = new AbortController();
 
-  constructor(options: ResolvedConsumerOptions, deps: { readonly context: ClientContext; readonly listener: FetcherListener }) {
+  constructor(
+    options: ResolvedConsumerOptions,
+    deps: { readonly context: ClientContext; readonly listener: FetcherListener },
+  ) {
     this.#options = options;
     this.#context = deps.context;
     this.#listener = deps.listener;
@@ -64,7 +67,8 @@ export class Fetcher implements FetchLaneListener {
 
   /** Reads on from another position. */
   seek(reader: PartitionReader, start: StartPosition): void {
-    if (typeof start !== "number" && !(typeof start === "object" && "offset" in start)) lookupTimestamp(start);
+    if (typeof start !== "number" && !(typeof start === "object" && "offset" in start))
+      lookupTimestamp(start);
     const { lane } = reader;
     reader.moveTo(start);
     if (lane !== undefined && reader.position !== undefined) lane.add(reader);
@@ -197,8 +201,16 @@ export class Fetcher implements FetchLaneListener {
     const name = errorNameOf(data.errorCode);
     const { topic, partition, position } = reader;
     const text = data.errorMessage === "" ? name : data.errorMessage;
-    const context = { topic, partition, position, logStartOffset: data.logStartOffset, highWatermark: data.highWatermark };
-    const error = new ProtocolError(name, `${topic}-${partition} at offset ${position ?? -1}: ${text}`, { context });
+    const context = {
+      topic,
+      partition,
+      position,
+      logStartOffset: data.logStartOffset,
+      highWatermark: data.highWatermark,
+    };
+    const error = new ProtocolError(name, `${topic}-${partition} at offset ${position ?? -1}: ${text}`, {
+      context,
+    });
     this.#detach(reader, false);
     if (name === "OFFSET_OUT_OF_RANGE") {
       this.#onOutOfRange(reader, error);
@@ -252,10 +264,9 @@ export class Fetcher implements FetchLaneListener {
         this.#onFound(reader, generation, timestampMs, found[index]);
       }
     } catch (error: unknown) {
-      failure =
-        isLograftError(error)
-          ? error
-          : operationError("CONNECTION_FAILED", errorMessage(error), { cause: error, retriable: true });
+      failure = isLograftError(error)
+        ? error
+        : operationError("CONNECTION_FAILED", errorMessage(error), { cause: error, retriable: true });
     }
     if (failure === undefined || this.#closing.signal.aborted) return;
     if (failure.retriable) this.#context.metadata.requestUpdate();

@@ -95,7 +95,10 @@ export function parseAddress(address: string): { readonly host: string; readonly
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
   if (host === undefined || port < 1 || port > 65_535) {
-    throw operationError("INVALID_ARGUMENT", `${JSON.stringify(address)} is not a broker address; write host:port`);
+    throw operationError(
+      "INVALID_ARGUMENT",
+      `${JSON.stringify(address)} is not a broker address; write host:port`,
+    );
   }
   return { host, port };
 }

@@ -174,7 +174,10 @@ export class MetadataCache {
   }
 
   /** Waits for one answer that was asked for after this call. @throws LograftError TIMEOUT, CLOSED. */
-  async refresh(options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }): Promise<void> {
+  async refresh(options: {
+    readonly timeoutMs: number;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<void> {
     using deadline = deadlineSignal(this.#deps.clock, options.timeoutMs, options.signal);
     if (this.#isInFlight) await abortable(this.#flightEnd.promise, deadline.signal);
     const flightEnd = this.#flightEnd.promise;
@@ -199,7 +202,10 @@ export class MetadataCache {
       return known;
     }
     if (this.#topics.size >= MAX_TOPICS) {
-      throw operationError("INVALID_ARGUMENT", `one client uses at most ${MAX_TOPICS} topics; use another client`);
+      throw operationError(
+        "INVALID_ARGUMENT",
+        `one client uses at most ${MAX_TOPICS} topics; use another client`,
+      );
     }
     const tracked: TrackedTopic = {
       info: undefined,
@@ -245,7 +251,9 @@ export class MetadataCache {
 
   async #ask(): Promise<void> {
     // Topics that may be created are asked for alone, so that asking never creates what another part only reads.
-    const missing = [...this.#topics].filter(([, topic]) => topic.info === undefined && topic.allowAutoCreate);
+    const missing = [...this.#topics].filter(
+      ([, topic]) => topic.info === undefined && topic.allowAutoCreate,
+    );
     const topics = missing.length > 0 ? missing.map(([name]) => name) : [...this.#topics.keys()];
     if (missing.length > 0 && missing.length < this.#topics.size) this.#isAgainWanted = true;
     const request = { topics, allTopics: false, allowAutoCreate: missing.length > 0 };
@@ -260,7 +268,10 @@ export class MetadataCache {
         return;
       } catch (error: unknown) {
         if (this.#closing.signal.aborted) throw error;
-        this.#deps.logger.debug("a broker did not answer for metadata", { address, error: errorMessage(error) });
+        this.#deps.logger.debug("a broker did not answer for metadata", {
+          address,
+          error: errorMessage(error),
+        });
         failure = error;
       }
     }
@@ -291,10 +302,14 @@ export class MetadataCache {
 
   #timeoutError(what: string, timeoutMs: number, cause: unknown): LograftError {
     const last = this.#lastError;
-    return operationError("TIMEOUT", `${what}: nothing within ${timeoutMs} ms${last ? `; last: ${last.message}` : ""}`, {
-      cause: last ?? cause,
-      retriable: true,
-    });
+    return operationError(
+      "TIMEOUT",
+      `${what}: nothing within ${timeoutMs} ms${last ? `; last: ${last.message}` : ""}`,
+      {
+        cause: last ?? cause,
+        retriable: true,
+      },
+    );
   }
 }
 

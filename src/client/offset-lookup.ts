@@ -49,9 +49,13 @@ export async function listOffsetsAt(
       result?.topic === topic && result.partition === partition;
     const result = matches(results[index]) ? results[index] : results.find(matches);
     if (result === undefined) {
-      return new ProtocolError("UNKNOWN_SERVER_ERROR", `${address} left ${topic}-${partition} out of its answer`, {
-        retriable: true,
-      });
+      return new ProtocolError(
+        "UNKNOWN_SERVER_ERROR",
+        `${address} left ${topic}-${partition} out of its answer`,
+        {
+          retriable: true,
+        },
+      );
     }
     if (result.errorCode === 0) {
       return {

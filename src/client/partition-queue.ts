@@ -95,7 +95,9 @@ export class PartitionQueue {
     this.open = undefined;
     const last = this.#waiting.at(-1);
     const canSequence =
-      this.#session !== undefined && !this.#isSessionLost && (last === undefined || last.session === this.#session);
+      this.#session !== undefined &&
+      !this.#isSessionLost &&
+      (last === undefined || last.session === this.#session);
     if (canSequence) this.#assign(batch, this.#session, true);
     else batch.finish(undefined, -1);
     this.#waiting.push(batch);
@@ -108,7 +110,8 @@ export class PartitionQueue {
     if (this.#waiting.length === 0) this.seal();
     const batch = this.#waiting[0];
     if (batch === undefined) return undefined;
-    if (this.#session !== undefined && batch.session !== this.#session) this.#assign(batch, this.#session, false);
+    if (this.#session !== undefined && batch.session !== this.#session)
+      this.#assign(batch, this.#session, false);
     return batch;
   }
 
@@ -164,7 +167,8 @@ export class PartitionQueue {
 
   /** True when an older batch of the same session is not settled: its failure may be why this one was refused. */
   hasOlderUnsettled(batch: PartitionBatch): boolean {
-    const isOlder = (other: PartitionBatch): boolean => other.order < batch.order && other.session === batch.session;
+    const isOlder = (other: PartitionBatch): boolean =>
+      other.order < batch.order && other.session === batch.session;
     return this.#inFlight.some(isOlder) || this.#waiting.some(isOlder);
   }
 
@@ -225,6 +229,10 @@ export class PartitionQueue {
 
   #insert(list: PartitionBatch[], batch: PartitionBatch): void {
     let at = list.length;
+    if (at === 0 || (list[at - 1]?.order ?? 0) < batch.order) {
+      list.push(batch);
+      return;
+    }
     while (at > 0 && (list[at - 1]?.order ?? 0) > batch.order) at--;
     list.splice(at, 0, batch);
   }

@@ -1,6 +1,12 @@
 import type { Backoff } from "../base/backoff.ts";
 import { ProtocolError } from "../model/error-code.ts";
-import { checkBatchHeader, isControlBatch, lastOffsetOf, recordCountOf, verifyBatchCrc } from "../model/record-batch.ts";
+import {
+  checkBatchHeader,
+  isControlBatch,
+  lastOffsetOf,
+  recordCountOf,
+  verifyBatchCrc,
+} from "../model/record-batch.ts";
 import type { Timer } from "../platform/clock.ts";
 import type { FetchPartitionData } from "../rpc/messages.ts";
 import { ConsumedBatch } from "./consumed-batch.ts";
@@ -95,7 +101,12 @@ export class PartitionReader {
 
   /** Another position; what was fetched is dropped. */
   moveTo(start: StartPosition): void {
-    const offset = typeof start === "number" ? start : typeof start === "object" && "offset" in start ? start.offset : undefined;
+    const offset =
+      typeof start === "number"
+        ? start
+        : typeof start === "object" && "offset" in start
+          ? start.offset
+          : undefined;
     this.position = offset;
     this.start = offset === undefined ? start : undefined;
     this.corruptCount = 0;

@@ -123,7 +123,8 @@ export class ProduceLane implements PartitionLane {
   /** One batch of each partition that may send, as many as fit into a request and into the window. */
   #gather(): PartitionBatch[] {
     const batches: PartitionBatch[] = [];
-    const room = this.#options.acks === 0 ? Number.POSITIVE_INFINITY : this.#windowBytes - this.#unansweredBytes;
+    const room =
+      this.#options.acks === 0 ? Number.POSITIVE_INFINITY : this.#windowBytes - this.#unansweredBytes;
     let sizeBytes = REQUEST_OVERHEAD_BYTES;
     for (const partition of this.ready) {
       const batch = partition.next();
@@ -178,7 +179,12 @@ export class ProduceLane implements PartitionLane {
     try {
       response = decodeProduceResponse(message);
     } catch (error: unknown) {
-      this.#cut(operationError("CONNECTION_FAILED", `${this.address} sent an answer that cannot be read`, { cause: error, retriable: true }));
+      this.#cut(
+        operationError("CONNECTION_FAILED", `${this.address} sent an answer that cannot be read`, {
+          cause: error,
+          retriable: true,
+        }),
+      );
       return;
     }
     if (response.windowBytes > 0) {
@@ -209,9 +215,13 @@ export class ProduceLane implements PartitionLane {
     const waitMs = Math.max(0, startMs + this.#options.requestTimeoutMs - this.#context.clock.monotonicMs());
     this.#deadlineTimer = this.#context.clock.setTimer(waitMs, () => {
       this.#cut(
-        operationError("TIMEOUT", `${this.address} did not answer a produce request within ${this.#options.requestTimeoutMs} ms`, {
-          retriable: true,
-        }),
+        operationError(
+          "TIMEOUT",
+          `${this.address} did not answer a produce request within ${this.#options.requestTimeoutMs} ms`,
+          {
+            retriable: true,
+          },
+        ),
       );
     });
   }

@@ -60,10 +60,7 @@ export class ProducerBatch<Partition> {
   isResolved = false;
   lastError: { readonly name: string; readonly message: string } | undefined;
 
-  constructor(
-    options: { readonly partition: Partition; readonly order: number },
-    pool: BuilderPool,
-  ) {
+  constructor(options: { readonly partition: Partition; readonly order: number }, pool: BuilderPool) {
     this.partition = options.partition;
     this.order = options.order;
     this.#pool = pool;

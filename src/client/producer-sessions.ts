@@ -61,10 +61,15 @@ export class ProducerSessions {
     let failure: unknown;
     for (const address of this.#context.metadata.candidates()) {
       try {
-        const answer = await this.#context.transport.call(address, "InitProducer", {}, {
-          timeoutMs: this.#requestTimeoutMs,
-          signal: this.#closing.signal,
-        });
+        const answer = await this.#context.transport.call(
+          address,
+          "InitProducer",
+          {},
+          {
+            timeoutMs: this.#requestTimeoutMs,
+            signal: this.#closing.signal,
+          },
+        );
         this.#current = {
           producerId: checkedUint64(answer.producerId, "producer_id") as ProducerId,
           producerEpoch: answer.producerEpoch as ProducerEpoch,

@@ -71,7 +71,10 @@ export class ProducerTopics {
 
   #add(name: string): TopicQueue {
     if (this.#topics.size >= MAX_TOPICS) {
-      throw operationError("INVALID_ARGUMENT", `one producer writes at most ${MAX_TOPICS} topics; use another producer`);
+      throw operationError(
+        "INVALID_ARGUMENT",
+        `one producer writes at most ${MAX_TOPICS} topics; use another producer`,
+      );
     }
     const topic: TopicQueue = {
       name,
@@ -106,7 +109,9 @@ export class ProducerTopics {
       return;
     }
     this.#topics.delete(topic.name);
-    const error = isLograftError(failure) ? failure : operationError("CONNECTION_FAILED", errorMessage(failure));
+    const error = isLograftError(failure)
+      ? failure
+      : operationError("CONNECTION_FAILED", errorMessage(failure));
     this.#listener.onTopicFailed(topic, error);
   }
 
@@ -118,7 +123,9 @@ export class ProducerTopics {
     topic.info = info;
     for (let partition = topic.partitions.length; partition < info.partitions.length; partition++) {
       const backoff = new Backoff(this.#context.retry, this.#context);
-      topic.partitions.push(new PartitionQueue({ topic: topic.name, partition, rules: this.#options }, { backoff }));
+      topic.partitions.push(
+        new PartitionQueue({ topic: topic.name, partition, rules: this.#options }, { backoff }),
+      );
     }
   }
 }

@@ -96,24 +96,43 @@ const MAX_IN_FLIGHT = 5;
 const MIN_BATCH_BYTES = BATCH_HEADER_BYTES + 64;
 
 /** @throws LograftError INVALID_ARGUMENT naming the option, its value and its bounds. */
-export function resolveProducerOptions(options: ProducerOptions, requestTimeoutMs: number): ResolvedProducerOptions {
+export function resolveProducerOptions(
+  options: ProducerOptions,
+  requestTimeoutMs: number,
+): ResolvedProducerOptions {
   const acks = options.acks === "all" || options.acks === undefined ? -1 : options.acks;
   const idempotent = options.idempotent ?? acks !== 0;
   if (idempotent && acks === 0) {
-    throw operationError("INVALID_ARGUMENT", "idempotent needs answers: use acks 1 or all, or idempotent: false");
+    throw operationError(
+      "INVALID_ARGUMENT",
+      "idempotent needs answers: use acks 1 or all, or idempotent: false",
+    );
   }
   const maxRequestBytes = within("maxRequestBytes", options.maxRequestBytes ?? 1 << 20, 1024, 1 << 30);
   const resolved: ResolvedProducerOptions = {
     acks,
     idempotent,
     lingerMs: within("lingerMs", options.lingerMs ?? 5, 0, 3_600_000),
-    batchSize: Math.min(within("batchSize", options.batchSize ?? 64 * 1024, MIN_BATCH_BYTES, 1 << 30), maxRequestBytes),
+    batchSize: Math.min(
+      within("batchSize", options.batchSize ?? 64 * 1024, MIN_BATCH_BYTES, 1 << 30),
+      maxRequestBytes,
+    ),
     compression: options.compression ?? "none",
     compressionLevel: options.compressionLevel,
     partitioner: options.partitioner ?? murmur2Partitioner,
-    maxBufferBytes: within("maxBufferBytes", options.maxBufferBytes ?? 64 << 20, 1024, Number.MAX_SAFE_INTEGER),
+    maxBufferBytes: within(
+      "maxBufferBytes",
+      options.maxBufferBytes ?? 64 << 20,
+      1024,
+      Number.MAX_SAFE_INTEGER,
+    ),
     maxRequestBytes,
-    maxInFlight: within("maxInFlight", options.maxInFlight ?? (idempotent ? MAX_IN_FLIGHT : 1), 1, MAX_IN_FLIGHT),
+    maxInFlight: within(
+      "maxInFlight",
+      options.maxInFlight ?? (idempotent ? MAX_IN_FLIGHT : 1),
+      1,
+      MAX_IN_FLIGHT,
+    ),
     deliveryTimeoutMs: within("deliveryTimeoutMs", options.deliveryTimeoutMs ?? 120_000, 1, 2 ** 31),
     requestTimeoutMs: within("requestTimeoutMs", options.requestTimeoutMs ?? requestTimeoutMs, 1, 2 ** 31),
     allowAutoCreate: options.allowAutoCreate ?? true,

@@ -148,7 +148,10 @@ export class Producer implements AsyncDisposable {
     }
   }
 
-  async #bounded(options: WaitOptions, run: (signal: AbortSignal | undefined) => Promise<void>): Promise<void> {
+  async #bounded(
+    options: WaitOptions,
+    run: (signal: AbortSignal | undefined) => Promise<void>,
+  ): Promise<void> {
     if (options.timeoutMs === undefined) {
       await run(options.signal);
       return;

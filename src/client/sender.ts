@@ -54,7 +54,10 @@ export class Sender implements ProduceLaneListener, SessionListener {
   #expiryTimer: Timer | undefined;
   #isClosed = false;
 
-  constructor(options: ResolvedProducerOptions, deps: { readonly context: ClientContext; readonly onResolved: BatchResolved }) {
+  constructor(
+    options: ResolvedProducerOptions,
+    deps: { readonly context: ClientContext; readonly onResolved: BatchResolved },
+  ) {
     this.#options = options;
     this.#context = deps.context;
     this.#onResolved = deps.onResolved;
@@ -84,7 +87,8 @@ export class Sender implements ProduceLaneListener, SessionListener {
       partition.beginSession(session);
     }
     // What is in flight must be answered before another broker gets what follows, or it could overtake.
-    const lane: PartitionLane | undefined = partition.inFlightCount > 0 ? partition.lane : this.#laneOf(partition);
+    const lane: PartitionLane | undefined =
+      partition.inFlightCount > 0 ? partition.lane : this.#laneOf(partition);
     if (lane === undefined) {
       this.#unrouted.add(partition);
       this.#context.metadata.requestUpdate();
@@ -169,7 +173,8 @@ export class Sender implements ProduceLaneListener, SessionListener {
   onSessionRefused(error: LograftError): void {
     for (const partition of this.#unrouted) {
       if (!partition.needsSession) continue;
-      for (const batch of partition.unsent()) this.#fail(batch, error.code, `no producer id: ${error.message}`);
+      for (const batch of partition.unsent())
+        this.#fail(batch, error.code, `no producer id: ${error.message}`);
     }
   }
 
@@ -286,7 +291,12 @@ export class Sender implements ProduceLaneListener, SessionListener {
       context: { attempts: batch.attempts },
       ...(batch.lastError === undefined
         ? {}
-        : { cause: operationError("ABORTED", `last attempt: ${batch.lastError.name}: ${batch.lastError.message}`) }),
+        : {
+            cause: operationError(
+              "ABORTED",
+              `last attempt: ${batch.lastError.name}: ${batch.lastError.message}`,
+            ),
+          }),
     });
     batch.abandon();
     if (batch.waiters !== undefined) for (const waiter of batch.waiters) waiter.reject(error);
@@ -319,8 +329,13 @@ export class Sender implements ProduceLaneListener, SessionListener {
       const nowMs = this.#context.clock.monotonicMs();
       for (const batch of this.#unresolved) {
         if (batch.deadlineMs > nowMs) break;
-        const last = batch.lastError === undefined ? "no broker answered" : `last answer: ${batch.lastError.message}`;
-        this.#giveUp(batch, "DELIVERY_TIMEOUT", `not acknowledged within ${this.#options.deliveryTimeoutMs} ms; ${last}`);
+        const last =
+          batch.lastError === undefined ? "no broker answered" : `last answer: ${batch.lastError.message}`;
+        this.#giveUp(
+          batch,
+          "DELIVERY_TIMEOUT",
+          `not acknowledged within ${this.#options.deliveryTimeoutMs} ms; ${last}`,
+        );
         this.offer(batch.partition);
       }
       this.pump();

@@ -34,7 +34,10 @@ export interface UnaryMethods {
   readonly CreateTopics: { readonly request: CreateTopicsRequest; readonly response: CreateTopicsResponse };
   readonly DeleteTopics: { readonly request: DeleteTopicsRequest; readonly response: DeleteTopicsResponse };
   readonly ListTopics: { readonly request: ListTopicsRequest; readonly response: ListTopicsResponse };
-  readonly DescribeTopics: { readonly request: DescribeTopicsRequest; readonly response: DescribeTopicsResponse };
+  readonly DescribeTopics: {
+    readonly request: DescribeTopicsRequest;
+    readonly response: DescribeTopicsResponse;
+  };
   readonly AlterTopicConfigs: {
     readonly request: AlterTopicConfigsRequest;
     readonly response: AlterTopicConfigsResponse;
@@ -43,7 +46,10 @@ export interface UnaryMethods {
     readonly request: CreatePartitionsRequest;
     readonly response: CreatePartitionsResponse;
   };
-  readonly DeleteRecords: { readonly request: DeleteRecordsRequest; readonly response: DeleteRecordsResponse };
+  readonly DeleteRecords: {
+    readonly request: DeleteRecordsRequest;
+    readonly response: DeleteRecordsResponse;
+  };
   readonly DescribeBrokerConfig: {
     readonly request: DescribeBrokerConfigRequest;
     readonly response: DescribeBrokerConfigResponse;

@@ -1,27 +1,73 @@
 import { operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import type { TopicId } from "../model/ids.ts";
 import { randomTopicId } from "../model/ids.ts";
 import type { Offset } from "../model/offsets.ts";
 import { topicPartitionKey } from "../model/topic-partition.ts";
 import type { TopicPartition, TopicPartitionKey } from "../model/topic-partition.ts";
-import type { Disk } from "../platform/disk.ts";
+import type { Disk, DiskLock } from "../platform/disk.ts";
 import type { Random } from "../platform/random.ts";
 import { formatOffsetCheckpoint, isTemporaryName, parseOffsetCheckpoint, readIfPresent, writeAtomically } from "./checkpoint-file.ts";
-import { isDeletedDirName, parsePartitionDirName } from "./file-names.ts";
+import { isDeletedDirName, parsePartitionDirName, parseSegmentFileName, PARTITION_METADATA_FILE } from "./file-names.ts";
 import { formatMeta, META_FILE, parseMeta } from "./meta-file.ts";
 import type { DirectoryMeta } from "./meta-file.ts";
 import { formatMarker, parseMarker, SHUTDOWN_MARKER_FILE } from "./shutdown-marker.ts";
 import type { ShutdownMarker } from "./shutdown-marker.ts";
+import { parsePartitionMetadata } from "./partition-metadata.ts";
 
 export const LOCK_FILE = ".lock";
 export const RECOVERY_POINT_FILE = "recovery-point-offset-checkpoint";
 export const LOG_START_FILE = "log-start-offset-checkpoint";
+
+/** A data directory that this process has taken, and what its last owner left. */
+export interface OpenedDirectory {
+  readonly directory: DataDirectory;
+  readonly lock: DiskLock;
+  readonly meta: DirectoryMeta;
+  readonly partitions: ReadonlyMap<TopicPartitionKey, TopicPartition>;
+  /** Directories of deleted partitions that are still to be removed. */
+  readonly deleted: readonly string[];
+  readonly logStarts: Map<TopicPartitionKey, Offset>;
+  readonly recoveryPoints: Map<TopicPartitionKey, Offset>;
+  /** Undefined when the last process did not stop in order. Taken away durably. */
+  readonly marker: ShutdownMarker | undefined;
+}
 
 /** What is in a data directory. */
 export interface DirectoryListing {
   readonly partitions: ReadonlyMap<TopicPartitionKey, TopicPartition>;
   /** Directories of deleted partitions that are still to be removed. */
   readonly deleted: readonly string[];
+}
+
+/**
+ * Takes a data directory (making it if need be): its lock, its identity, its listing and checkpoints, and the marker.
+ * @throws LograftError DATA_DIR_LOCKED, DATA_DIR_VERSION, METADATA_CORRUPT, CONFIG_INVALID, DISK_*.
+ */
+export async function openDataDirectory(
+  options: { readonly dataDirectory: string; readonly nodeId: number; readonly clusterId?: string },
+  deps: { readonly disk: Disk; readonly logger: Logger; readonly random: Random },
+): Promise<OpenedDirectory> {
+  const { disk, logger, random } = deps;
+  const { dataDirectory, nodeId } = options;
+  await makeDurableDir(disk, dataDirectory);
+  const lock = await disk.lock(`${dataDirectory}/${LOCK_FILE}`, `node ${nodeId}`);
+  try {
+    const directory = new DataDirectory(dataDirectory, { disk, logger });
+    const meta = await directory.identify(nodeId, options.clusterId, random);
+    const { partitions, deleted } = await directory.list();
+    const logStarts = await directory.readCheckpoint(LOG_START_FILE);
+    const recoveryPoints = await directory.readCheckpoint(RECOVERY_POINT_FILE);
+    // Of partitions that were deleted just before a crash: they must not hold for a new topic of the same name.
+    for (const offsets of [logStarts, recoveryPoints]) {
+      for (const key of offsets.keys()) if (!partitions.has(key)) offsets.delete(key);
+    }
+    const marker = await directory.takeMarker();
+    return { directory, lock, meta, partitions, deleted, logStarts, recoveryPoints, marker };
+  } catch (error: unknown) {
+    await lock.release();
+    throw error;
+  }
 }
 
 /** The small files of one data directory. Holds no state; one process at a time uses it. */
@@ -89,6 +135,24 @@ export class DataDirectory {
     return { partitions, deleted };
   }
 
+  /**
+   * Whose data a partition directory holds; undefined when there is none, or one that a crash left before anything was in
+   * it. @throws LograftError METADATA_CORRUPT when there are records and it cannot be told whose.
+   */
+  async topicIdOf(partitionDirectory: string): Promise<TopicId | undefined> {
+    if ((await this.#disk.stat(partitionDirectory)) === undefined) return undefined;
+    const path = `${partitionDirectory}/${PARTITION_METADATA_FILE}`;
+    const text = (await readIfPresent(this.#disk, path))?.toString();
+    const found = text === undefined ? undefined : parsePartitionMetadata(text);
+    if (found !== undefined) return found;
+    const files = await this.#disk.list(partitionDirectory);
+    if (!files.some(({ name }) => parseSegmentFileName(name)?.kind === "log")) return undefined;
+    const what = text === undefined ? "missing" : "damaged";
+    throw operationError("METADATA_CORRUPT", `${path} is ${what}; restore it to say whose records these are`, {
+      context: { path },
+    });
+  }
+
   /** Takes the marker of the last process away, durably, before anything is written that it does not tell of (H27). */
   async takeMarker(): Promise<ShutdownMarker | undefined> {
     const path = `${this.path}/${SHUTDOWN_MARKER_FILE}`;
@@ -124,4 +188,18 @@ function mismatch(path: string, field: string, found: string, configured: string
     `${path} says ${field}=${found}, the configuration says ${configured}; point the broker to its own data directory`,
     { context: { path, field, found, configured } },
   );
+}
+
+/** Makes a directory and its missing parents, each of whose names survives a power cut (H49). */
+async function makeDurableDir(disk: Disk, path: string): Promise<void> {
+  const made: string[] = [];
+  for (let at = path; (await disk.stat(at)) === undefined; at = parentOf(at)) made.push(at);
+  if (made.length === 0) return;
+  await disk.makeDir(path);
+  for (const name of made.reverse()) await disk.syncDir(parentOf(name));
+}
+
+function parentOf(path: string): string {
+  const separator = path.lastIndexOf("/");
+  return separator < 0 ? "." : path.slice(0, Math.max(separator, 1));
 }

@@ -34,6 +34,8 @@ export interface Flushable {
 export interface LogHost {
   /** Resolves when the log start is durable (H50: before anything below it is deleted). */
   persistLogStart(topicPartition: TopicPartition, logStartOffset: Offset): Promise<void>;
+  /** Resolves when no checkpoint claims more than this to be durable: the log is about to be cut there. */
+  lowerRecoveryPoint(topicPartition: TopicPartition, endOffset: Offset): Promise<void>;
   /** Something was written that has to be synced within `withinMs`. Called again for each write; cheap. */
   onDirty(log: Flushable, withinMs: number): void;
   /** A failed sync or repair: the directory is not to be trusted any more (H45). Must not throw. */

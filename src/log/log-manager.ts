@@ -1,73 +1,30 @@
 import { errorMessage, LograftError, operationError } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
 import type { TopicId } from "../model/ids.ts";
+import { offset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
 import { topicPartitionKey, validateTopicName } from "../model/topic-partition.ts";
 import type { TopicPartition, TopicPartitionKey } from "../model/topic-partition.ts";
-import type { Clock, Timer } from "../platform/clock.ts";
-import type { Disk, DiskLock } from "../platform/disk.ts";
-import type { Random } from "../platform/random.ts";
-import { readIfPresent } from "./checkpoint-file.ts";
+import { BackgroundTasks } from "./background-tasks.ts";
 import { CoalescedWrite } from "./coalesced-write.ts";
-import { DataDirectory, LOCK_FILE, LOG_START_FILE, RECOVERY_POINT_FILE } from "./data-directory.ts";
+import { LOG_START_FILE, openDataDirectory, RECOVERY_POINT_FILE } from "./data-directory.ts";
+import type { DataDirectory, OpenedDirectory } from "./data-directory.ts";
 import { FileHandleCache } from "./file-handle-cache.ts";
-import { deletedDirName, parseSegmentFileName, partitionDirName, PARTITION_METADATA_FILE } from "./file-names.ts";
+import { deletedDirName, partitionDirName } from "./file-names.ts";
 import { FlushTimer } from "./flush-timer.ts";
 import { SyncScheduler } from "./flusher.ts";
 import { IndexCache } from "./index-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import { DEFAULT_LOG_LIMITS } from "./log-core.ts";
-import type { LogHost, LogLimits, PartitionLogDeps } from "./log-core.ts";
+import type { LogHost, PartitionLogDeps } from "./log-core.ts";
+import { LOG_MANAGER_DEFAULTS } from "./log-manager-options.ts";
+import type { LogManagerDeps, LogManagerOptions } from "./log-manager-options.ts";
 import type { DirectoryMeta } from "./meta-file.ts";
-import { parsePartitionMetadata } from "./partition-metadata.ts";
+import { forEachOf } from "./parallel.ts";
 import { PartitionLog } from "./partition-log.ts";
-import { recoverLog } from "./recovery.ts";
-import { ClockGuard } from "./retention.ts";
+import { recoverPartitions } from "./recover-partitions.ts";
+import { RetentionPass } from "./retention-pass.ts";
 import type { ClosedLog } from "./shutdown-marker.ts";
 import { TailCache } from "./tail-cache.ts";
-
-/** Plain settings of a broker's storage. Sizes in bytes, times in milliseconds. */
-export interface LogManagerOptions {
-  readonly dataDirectory: string;
-  readonly nodeId: number;
-  /** Refused when the directory belongs to another cluster; noted when it belongs to none yet. */
-  readonly clusterId?: string;
-  /** For recovery at the start, before topic settings are known. */
-  readonly defaultConfig: LogConfig;
-  readonly limits?: Partial<LogLimits>;
-  /** Segment files kept open. Default 512. */
-  readonly maxOpenFiles?: number;
-  /** Default 8; keep it below the size of libuv's thread pool. */
-  readonly maxConcurrentSyncs?: number;
-  /** Default 64 MiB over all partitions. */
-  readonly tailCacheBytes?: number;
-  /** Default 8 MiB. */
-  readonly tailCachePartitionBytes?: number;
-  /** Default 64 MiB. */
-  readonly indexCacheBytes?: number;
-  /** How often recovery points are written. Default 60 s. */
-  readonly checkpointIntervalMs?: number;
-  /** Kafka's log.retention.check.interval.ms. Default 5 min. */
-  readonly retentionIntervalMs?: number;
-  /** A wall clock that moves by more than this against the monotonic one is in doubt. Default 1 min. */
-  readonly maxClockJumpMs?: number;
-  /** Partitions recovered at the same time after a crash. Default 4. */
-  readonly recoveryConcurrency?: number;
-}
-
-/** Collaborators; the callbacks are the broker's. */
-export interface LogManagerDeps {
-  readonly clock: Clock;
-  readonly disk: Disk;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** Settings of a topic that the metadata knows; undefined leaves a partition nobody opened alone (H28). */
-  readonly configOf?: (topic: string) => LogConfig | undefined;
-  /** High watermark: retention deletes nothing at or above it (H50). Default: the durable end. */
-  readonly highWatermarkOf?: (topicPartition: TopicPartition) => Offset | undefined;
-  /** A log of this directory failed: called for each; the broker gives up what it leads there (H45). */
-  readonly onDirectoryOffline?: (error: LograftError) => void;
-}
 
 /** A partition with a directory here. */
 export interface ListedPartition {
@@ -80,21 +37,9 @@ interface KnownLog extends ClosedLog {
   readonly isClean: boolean;
 }
 
-const DEFAULTS = {
-  maxOpenFiles: 512,
-  maxConcurrentSyncs: 8,
-  tailCacheBytes: 64 * 1024 * 1024,
-  tailCachePartitionBytes: 8 * 1024 * 1024,
-  indexCacheBytes: 64 * 1024 * 1024,
-  checkpointIntervalMs: 60_000,
-  retentionIntervalMs: 300_000,
-  maxClockJumpMs: 60_000,
-  recoveryConcurrency: 4,
-};
-
 /** Logs flushed or closed at the same time. */
 const PARALLEL = 16;
-const ZERO = 0 as Offset;
+const ZERO = offset(0);
 
 /**
  * All partition logs of one data directory, and everything in it that is not a partition's own: lock, identity,
@@ -106,9 +51,9 @@ export class LogManager {
   readonly #deps: LogManagerDeps;
   readonly #directory: DataDirectory;
   readonly #logDeps: PartitionLogDeps;
-  readonly #lock: DiskLock;
+  readonly #lock: OpenedDirectory["lock"];
   readonly #flushTimer: FlushTimer;
-  readonly #clockGuard: ClockGuard;
+  readonly #retention: RetentionPass;
   readonly #logs = new Map<TopicPartitionKey, PartitionLog>();
   readonly #opening = new Map<TopicPartitionKey, Promise<PartitionLog>>();
   readonly #deleting = new Map<TopicPartitionKey, Promise<void>>();
@@ -118,8 +63,7 @@ export class LogManager {
   readonly #recoveryPoints: Map<TopicPartitionKey, Offset>;
   readonly #saveLogStarts: CoalescedWrite;
   readonly #saveRecoveryPoints: CoalescedWrite;
-  readonly #timers = new Set<Timer>();
-  readonly #background = new Set<Promise<void>>();
+  readonly #tasks: BackgroundTasks;
   #meta: DirectoryMeta;
   #isOffline = false;
   #closing: Promise<void> | undefined;
@@ -128,7 +72,7 @@ export class LogManager {
   readonly wasCleanShutdown: boolean;
 
   private constructor(opened: OpenedDirectory, options: LogManagerOptions, deps: LogManagerDeps) {
-    this.#options = { ...DEFAULTS, ...options };
+    this.#options = { ...LOG_MANAGER_DEFAULTS, ...options };
     this.#deps = deps;
     this.#directory = opened.directory;
     this.#lock = opened.lock;
@@ -140,10 +84,11 @@ export class LogManager {
     const { clock, disk, logger } = deps;
     const { maxOpenFiles, maxConcurrentSyncs, tailCacheBytes, tailCachePartitionBytes, indexCacheBytes } = this.#options;
     this.#flushTimer = new FlushTimer({ clock });
-    this.#clockGuard = new ClockGuard({
-      maxJumpMs: this.#options.maxClockJumpMs,
-      settleMs: this.#options.retentionIntervalMs * 2,
-    });
+    this.#tasks = new BackgroundTasks({ clock, logger });
+    this.#retention = new RetentionPass(
+      { maxClockJumpMs: this.#options.maxClockJumpMs, settleMs: this.#options.retentionIntervalMs * 2 },
+      deps,
+    );
     this.#saveLogStarts = new CoalescedWrite(() => this.#directory.saveCheckpoint(LOG_START_FILE, this.#logStarts));
     this.#saveRecoveryPoints = new CoalescedWrite(() =>
       this.#directory.saveCheckpoint(RECOVERY_POINT_FILE, this.#recoveryPoints),
@@ -171,26 +116,14 @@ export class LogManager {
    * partition in it. @throws LograftError DATA_DIR_LOCKED, DATA_DIR_VERSION, METADATA_CORRUPT, CONFIG_INVALID, DISK_*.
    */
   static async open(options: LogManagerOptions, deps: LogManagerDeps): Promise<LogManager> {
-    const { disk, logger, random } = deps;
-    await makeDurableDir(disk, options.dataDirectory);
-    const lock = await disk.lock(`${options.dataDirectory}/${LOCK_FILE}`, `node ${options.nodeId}`);
+    const opened = await openDataDirectory(options, deps);
     try {
-      const directory = new DataDirectory(options.dataDirectory, { disk, logger });
-      const meta = await directory.identify(options.nodeId, options.clusterId, random);
-      const { partitions, deleted } = await directory.list();
-      const logStarts = await directory.readCheckpoint(LOG_START_FILE);
-      const recoveryPoints = await directory.readCheckpoint(RECOVERY_POINT_FILE);
-      const marker = await directory.takeMarker();
-      const manager = new LogManager(
-        { directory, lock, meta, partitions, logStarts, recoveryPoints, marker },
-        options,
-        deps,
-      );
-      if (marker === undefined) await manager.#recoverAll();
-      manager.#start(deleted);
+      const manager = new LogManager(opened, options, deps);
+      if (opened.marker === undefined) await manager.#recoverAll();
+      manager.#start(opened.deleted);
       return manager;
     } catch (error: unknown) {
-      await lock.release();
+      await opened.lock.release();
       throw error;
     }
   }
@@ -278,26 +211,12 @@ export class LogManager {
   }
 
   /** One pass of retention over all logs, also closed ones whose topic the metadata knows. Answers segments removed. */
-  async runRetention(): Promise<number> {
-    const { clock, configOf, highWatermarkOf, logger } = this.#deps;
-    const nowMs = clock.wallMs();
-    const { isTrusted, jumpMs } = this.#clockGuard.check(nowMs, clock.monotonicMs());
-    if (!isTrusted) logger.warn("the wall clock jumped; nothing is deleted by age for now", { jumpMs });
-    let removed = 0;
-    for (const [key, { topicPartition }] of [...this.#known]) {
-      if (this.#closing !== undefined) break;
-      try {
-        const log = this.#logs.get(key) ?? (await this.#openForRetention(topicPartition, configOf));
-        if (log?.state !== "open") continue;
-        log.expireProducers();
-        const endOffset = highWatermarkOf?.(topicPartition);
-        const limits = { isClockTrusted: isTrusted, ...(endOffset === undefined ? {} : { endOffset }) };
-        removed += await log.applyRetention(nowMs, limits);
-      } catch (error: unknown) {
-        logger.warn("retention of a partition failed and is tried again later", { partition: key, cause: errorMessage(error) });
-      }
-    }
-    return removed;
+  runRetention(): Promise<number> {
+    const partitions = Array.from(this.#known.values(), ({ topicPartition }) => topicPartition);
+    return this.#retention.run(partitions, {
+      find: async (topicPartition) =>
+        this.#closing === undefined ? (this.get(topicPartition) ?? (await this.#openForRetention(topicPartition))) : undefined,
+    });
   }
 
   /** Syncs what is not synced and writes all recovery points, so that a crash from here on has less to recover. */
@@ -352,7 +271,12 @@ export class LogManager {
     const directory = this.#pathOf(topicPartition);
     await this.#deleting.get(key);
     const known = this.#known.get(key);
-    const exists = known !== undefined && (await this.#checkTopicId(directory, topicId));
+    let exists = false;
+    if (known !== undefined) {
+      const found = await this.#directory.topicIdOf(directory);
+      if (found !== undefined && found !== topicId) throw inconsistentTopic(directory, found, topicId);
+      exists = found !== undefined;
+    }
     const closed = known?.closed;
     const log = await PartitionLog.open({ topicPartition, topicId, directory, config }, this.#logDeps, {
       exists,
@@ -371,22 +295,6 @@ export class LogManager {
     return log;
   }
 
-  /** False when the directory is one that a crash left before it held anything. */
-  async #checkTopicId(directory: string, topicId: TopicId): Promise<boolean> {
-    const { disk } = this.#deps;
-    if ((await disk.stat(directory)) === undefined) return false;
-    const path = `${directory}/${PARTITION_METADATA_FILE}`;
-    const text = (await readIfPresent(disk, path))?.toString();
-    const found = text === undefined ? undefined : parsePartitionMetadata(text);
-    if (found === topicId) return true;
-    if (found !== undefined) throw inconsistentTopic(directory, found, topicId);
-    const hasLog = (await disk.list(directory)).some(({ name }) => parseSegmentFileName(name)?.kind === "log");
-    if (!hasLog) return false;
-    throw operationError("METADATA_CORRUPT", `${path} is ${text === undefined ? "missing" : "damaged"}; restore it to say whose data this is`, {
-      context: { path },
-    });
-  }
-
   async #delete(key: TopicPartitionKey, topicPartition: TopicPartition, topicId: TopicId): Promise<void> {
     const { disk, logger, random } = this.#deps;
     await this.#opening.get(key)?.catch(ignore);
@@ -401,8 +309,7 @@ export class LogManager {
     }
     const isThere = (await disk.stat(directory)) !== undefined;
     if (isThere) {
-      const text = (await readIfPresent(disk, `${directory}/${PARTITION_METADATA_FILE}`))?.toString();
-      const found = text === undefined ? undefined : parsePartitionMetadata(text);
+      const found = await this.#directory.topicIdOf(directory);
       if (found !== undefined && found !== topicId) return;
       const trash = `${this.#directory.path}/${deletedDirName(topicPartition, Buffer.from(random.bytes(16)).toString("hex"))}`;
       await disk.rename(directory, trash);
@@ -418,106 +325,50 @@ export class LogManager {
     if (isThere) await this.#saveRecoveryPoints.request();
   }
 
-  async #openForRetention(
-    topicPartition: TopicPartition,
-    configOf: LogManagerDeps["configOf"],
-  ): Promise<PartitionLog | undefined> {
+  async #openForRetention(topicPartition: TopicPartition): Promise<PartitionLog | undefined> {
+    const { configOf } = this.#deps;
     const config = configOf?.(topicPartition.topic);
     if (config === undefined || !config.isDeleting) return undefined;
-    const path = `${this.#pathOf(topicPartition)}/${PARTITION_METADATA_FILE}`;
-    const text = (await readIfPresent(this.#deps.disk, path))?.toString();
-    const topicId = text === undefined ? undefined : parsePartitionMetadata(text);
+    const topicId = await this.#directory.topicIdOf(this.#pathOf(topicPartition));
     if (topicId === undefined) return undefined;
     return this.open(topicPartition, topicId, () => configOf?.(topicPartition.topic) ?? config);
   }
 
   async #recoverAll(): Promise<void> {
-    const { clock, disk, logger } = this.#deps;
-    const total = this.#known.size;
-    if (total === 0) return;
-    const startMs = clock.monotonicMs();
-    logger.warn("the last process did not stop in order; partitions are recovered", { partitions: total });
-    let done = 0;
-    let damagedCount = 0;
-    let cutBytes = 0;
-    await forEachOf([...this.#known], this.#options.recoveryConcurrency, async ([key, known]) => {
-      const logStartOffset = this.#logStarts.get(key) ?? ZERO;
-      const recoveryPoint = this.#recoveryPoints.get(key) ?? ZERO;
-      try {
-        const config = this.#deps.configOf?.(known.topicPartition.topic) ?? this.#options.defaultConfig;
-        const found = await recoverLog(
-          {
-            directory: this.#pathOf(known.topicPartition),
-            config,
-            recoveryPoint,
-            logStartOffset,
-            isClean: false,
-            producerExpirationMs: this.#logDeps.limits.producerExpirationMs,
-          },
-          { disk, logger, wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() },
-        );
-        cutBytes += found.cutBytes;
-        if (found.damage === undefined) {
-          const { logStartOffset: start, logEndOffset } = found;
-          let sizeBytes = 0;
-          for (const segment of found.segments) sizeBytes += segment.sizeBytes;
-          known.closed = { logStartOffset: start, logEndOffset, sizeBytes, recoveryPoint: logEndOffset, isClean: true };
-          this.#recoveryPoints.set(key, logEndOffset);
-        } else {
-          damagedCount++;
-        }
-      } catch (error: unknown) {
-        // One unreadable partition must not keep the others from serving; opening it will say the same.
-        if (!(error instanceof LograftError)) throw error;
-        damagedCount++;
-        logger.error("a partition could not be recovered", { partition: key, cause: errorMessage(error) });
-      }
-      done++;
-      if (done % 500 === 0) logger.info("recovery goes on", { done, total, elapsedMs: clock.monotonicMs() - startMs });
-    });
+    const { clock, disk, logger, configOf } = this.#deps;
+    const { defaultConfig, recoveryConcurrency } = this.#options;
+    if (this.#known.size === 0) return;
+    const recovered = await recoverPartitions(
+      [...this.#known.entries()].map(([key, { topicPartition }]) => ({
+        key,
+        directory: this.#pathOf(topicPartition),
+        config: configOf?.(topicPartition.topic) ?? defaultConfig,
+        logStartOffset: this.#logStarts.get(key) ?? ZERO,
+        recoveryPoint: this.#recoveryPoints.get(key) ?? ZERO,
+      })),
+      { concurrency: recoveryConcurrency, producerExpirationMs: this.#logDeps.limits.producerExpirationMs },
+      { clock, disk, logger },
+    );
+    for (const [key, closed] of recovered) {
+      const known = this.#known.get(key);
+      if (known === undefined) continue;
+      known.closed = { ...closed, recoveryPoint: closed.logEndOffset, isClean: true };
+      this.#recoveryPoints.set(key, closed.logEndOffset);
+    }
     await this.#saveRecoveryPoints.request();
-    logger.info("recovery is done", {
-      partitions: total,
-      damaged: damagedCount,
-      cutBytes,
-      elapsedMs: Math.round(clock.monotonicMs() - startMs),
-    });
   }
 
   #start(deleted: readonly string[]): void {
     const { checkpointIntervalMs, retentionIntervalMs, defaultConfig } = this.#options;
     for (const path of deleted) this.#removeDirLater(path, defaultConfig.fileDeleteDelayMs);
-    this.#every(checkpointIntervalMs, "writing recovery points", () => this.checkpoint());
-    this.#every(retentionIntervalMs, "retention", async () => {
+    this.#tasks.every(checkpointIntervalMs, "writing recovery points", () => this.checkpoint());
+    this.#tasks.every(retentionIntervalMs, "retention", async () => {
       await this.runRetention();
     });
-    // The first pass sets the guard's reference.
-    this.#clockGuard.check(this.#deps.clock.wallMs(), this.#deps.clock.monotonicMs());
-  }
-
-  #every(intervalMs: number, what: string, task: () => Promise<void>): void {
-    this.#after(intervalMs, what, async () => {
-      try {
-        await task();
-      } finally {
-        if (this.#closing === undefined) this.#every(intervalMs, what, task);
-      }
-    });
-  }
-
-  #after(delayMs: number, what: string, task: () => Promise<void>): void {
-    const timer = this.#deps.clock.setTimer(delayMs, () => {
-      this.#timers.delete(timer);
-      const running = task()
-        .catch((error: unknown) => this.#deps.logger.warn(`${what} failed`, { cause: errorMessage(error) }))
-        .finally(() => this.#background.delete(running));
-      this.#background.add(running);
-    });
-    this.#timers.add(timer);
   }
 
   #removeDirLater(path: string, delayMs: number): void {
-    this.#after(delayMs, `removing ${path}`, () => this.#deps.disk.removeDir(path));
+    this.#tasks.after(delayMs, `removing ${path}`, () => this.#deps.disk.removeDir(path));
   }
 
   #makeHost(): LogHost {
@@ -526,13 +377,19 @@ export class LogManager {
         this.#logStarts.set(keyOf(topicPartition), logStartOffset);
         return this.#saveLogStarts.request();
       },
+      lowerRecoveryPoint: async (topicPartition, endOffset) => {
+        const key = keyOf(topicPartition);
+        if ((this.#recoveryPoints.get(key) ?? ZERO) <= endOffset) return;
+        this.#recoveryPoints.set(key, endOffset);
+        await this.#saveRecoveryPoints.request();
+      },
       onDirty: (log, withinMs) => this.#flushTimer.add(log, withinMs),
       onOffline: (_topicPartition, error) => {
         this.#isOffline = true;
         this.#deps.onDirectoryOffline?.(error);
       },
       removeLater: (paths, delayMs) => {
-        this.#after(delayMs, "removing deleted segments", async () => {
+        this.#tasks.after(delayMs, "removing deleted segments", async () => {
           for (const path of paths) await this.#deps.disk.remove(path);
         });
       },
@@ -541,10 +398,9 @@ export class LogManager {
 
   async #close(brokerEpoch: number | undefined): Promise<void> {
     const { logger } = this.#deps;
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
     this.#flushTimer.close();
-    await Promise.allSettled([...this.#opening.values(), ...this.#deleting.values(), ...this.#background]);
+    await this.#tasks.close();
+    await Promise.allSettled([...this.#opening.values(), ...this.#deleting.values()]);
     const ends = new Map<TopicPartitionKey, ClosedLog>();
     for (const [key, { closed }] of this.#known) if (closed?.isClean === true) ends.set(key, closed);
     let isClean = !this.#isOffline;
@@ -587,16 +443,6 @@ export class LogManager {
   }
 }
 
-interface OpenedDirectory {
-  readonly directory: DataDirectory;
-  readonly lock: DiskLock;
-  readonly meta: DirectoryMeta;
-  readonly partitions: ReadonlyMap<TopicPartitionKey, TopicPartition>;
-  readonly logStarts: Map<TopicPartitionKey, Offset>;
-  readonly recoveryPoints: Map<TopicPartitionKey, Offset>;
-  readonly marker: { readonly brokerEpoch: number | undefined; readonly logs: ReadonlyMap<TopicPartitionKey, ClosedLog> } | undefined;
-}
-
 function keyOf({ topic, partition }: TopicPartition): TopicPartitionKey {
   return topicPartitionKey(topic, partition);
 }
@@ -609,37 +455,10 @@ function inconsistentTopic(directory: string, found: TopicId, wanted: TopicId): 
   );
 }
 
-/** Makes a directory and its missing parents, each of whose names survives a power cut (H49). */
-async function makeDurableDir(disk: Disk, path: string): Promise<void> {
-  const made: string[] = [];
-  for (let at = path; (await disk.stat(at)) === undefined; at = parentOf(at)) made.push(at);
-  if (made.length === 0) return;
-  await disk.makeDir(path);
-  for (const name of made.reverse()) await disk.syncDir(parentOf(name));
-}
-
-function parentOf(path: string): string {
-  const separator = path.lastIndexOf("/");
-  return separator < 0 ? "." : path.slice(0, Math.max(separator, 1));
-}
-
 function closedError(directory: string): LograftError {
   return operationError("CLOSED", `the log manager of ${directory} is closed`);
 }
 
 function ignore(): undefined {
   return undefined;
-}
-
-/** Runs `task` for each item, at most `limit` at the same time; the first failure stops the rest from starting. */
-async function forEachOf<T>(items: readonly T[], limit: number, task: (item: T) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (;;) {
-      const item = items[next++];
-      if (item === undefined) return;
-      await task(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
 }

@@ -219,7 +219,7 @@ function damaged(core: LogCore, segment: Segment, position: number, reason: stri
 
 /** See `PartitionLog.offsetForTimestamp`. */
 export async function findTimestamp(core: LogCore, target: Timestamp): Promise<TimestampOffset | undefined> {
-  for (const segment of [...core.segments.all()]) {
+  for (const segment of core.segments.all().slice()) {
     if (segment.isEmpty || segment.endOffset <= core.logStartOffset) continue;
     const newest = await maxTimestampOfSegment(core, segment);
     if (newest.timestamp < target) continue;
@@ -237,7 +237,7 @@ export async function findTimestamp(core: LogCore, target: Timestamp): Promise<T
 export async function findMaxTimestamp(core: LogCore): Promise<TimestampOffset | undefined> {
   let best: TimestampOffset | undefined;
   let holder: Segment | undefined;
-  for (const segment of [...core.segments.all()]) {
+  for (const segment of core.segments.all().slice()) {
     if (segment.isEmpty || segment.endOffset <= core.logStartOffset) continue;
     const newest = await maxTimestampOfSegment(core, segment);
     if (newest.timestamp === NO_TIMESTAMP || newest.timestamp <= (best?.timestamp ?? NO_TIMESTAMP)) continue;

@@ -29,6 +29,8 @@ export async function truncateLog(core: LogCore, writer: LogWriter, offset: Offs
   await withBarrier(core, writer, "the log is being truncated; try again", async () => {
     if (offset >= core.logEndOffset) return;
     setEnd(core, offset);
+    // Or a crash would take the shorter log for one that has lost what was durable.
+    await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, offset);
     const active = await dropBehind(core, writer, offset);
     if (active === undefined) return;
     const end = await cutSegment(core, active, offset);
@@ -47,16 +49,18 @@ export async function resetLog(core: LogCore, writer: LogWriter, offset: Offset)
     await core.deps.host.persistLogStart(core.options.topicPartition, offset);
     core.logStartOffset = offset;
     setEnd(core, offset);
-    // An empty log is durable wherever it begins.
-    core.durableEndOffset = offset;
-    core.syncedEndOffset = offset;
+    await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, offset);
     core.producers = undefined;
     writer.releaseHandle();
     await deleteNewestFirst(core, core.segments.removeAll());
-    if (!core.hasDirectory) return;
-    core.epochs = new LeaderEpochCache();
-    await saveEpochs(core);
-    await writer.begin(offset);
+    if (core.hasDirectory) {
+      core.epochs = new LeaderEpochCache();
+      await saveEpochs(core);
+      await writer.begin(offset);
+    }
+    // An empty log is durable wherever it begins.
+    core.durableEndOffset = offset;
+    core.syncedEndOffset = offset;
   });
 }
 

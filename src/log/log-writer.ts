@@ -298,6 +298,7 @@ export class LogWriter implements Flushable {
       throw error;
     }
     segment.setIndexes(emptyIndexes(segment, core.config));
+    segment.areIndexesDirty = true;
     core.segments.append(segment);
     this.#handle = files.adopt(file);
   }

@@ -68,7 +68,7 @@ export const BROKER_CONFIG_KEYS = {
     endpointsValue({ needsHost: true }),
     "Addresses that clients are told to use, by the names of `listeners`. Without it: the addresses listened on.",
   ),
-  logDirs: configKey("log.dirs", pathListValue(), "./data", "Directories of the data."),
+  logDirs: configKey("log.dirs", pathListValue(), "./lograft-data", "Directories of the data."),
   numPartitions: configKey(
     "num.partitions",
     integerValue({ min: 1, max: 100_000 }),

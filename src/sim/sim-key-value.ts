@@ -119,7 +119,7 @@ class SimKeyValue implements KeyValueStore {
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     this.#checkOpen();
-    return this.#medium.current.get(key)?.slice();
+    return copied(this.#medium.current.get(key));
   }
 
   async batch(operations: readonly KeyValueOperation[], options: { readonly sync: boolean }): Promise<void> {
@@ -180,9 +180,14 @@ function newMedium(durable: SortedBytes): Medium {
 function write(medium: Medium, operations: readonly KeyValueOperation[]): void {
   const batch = operations.map((operation) =>
     operation.type === "put"
-      ? { type: "put" as const, key: operation.key.slice(), value: operation.value.slice() }
-      : { type: "delete" as const, key: operation.key.slice() },
+      ? { type: "put" as const, key: Uint8Array.from(operation.key), value: Uint8Array.from(operation.value) }
+      : { type: "delete" as const, key: Uint8Array.from(operation.key) },
   );
   medium.current.apply(batch);
   medium.unsynced.push(batch);
+}
+
+/** A Buffer's own `slice` is a view: what leaves the store must not share its memory. */
+function copied(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes === undefined ? undefined : Uint8Array.from(bytes);
 }

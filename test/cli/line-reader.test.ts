@@ -32,7 +32,11 @@ test("any input in any pieces gives the lines of a plain split", async () => {
   await fc.assert(
     fc.asyncProperty(text, fc.array(fc.nat(60), { maxLength: 6 }), async (input, cuts) => {
       const bytes = Buffer.from(input);
-      const places = [0, ...cuts.map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b), bytes.length];
+      const places = [
+        0,
+        ...cuts.map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b),
+        bytes.length,
+      ];
       const parts = places.slice(1).map((end, i) => bytes.subarray(places[i], end));
       const expected = input.split("\n");
       const last = expected.pop() ?? "";

@@ -14,15 +14,21 @@ const columns = [
 ];
 
 test("columns line up, numbers to the right, and no line ends in blanks", () => {
-  expect(renderTable(columns, [{ name: "a", count: 1 }, { name: "longer", count: 12_345 }])).toBe(
-    ["TOPIC   COUNT  LAST", "a           1  x", "longer  12345  x"].join("\n"),
-  );
+  expect(
+    renderTable(columns, [
+      { name: "a", count: 1 },
+      { name: "longer", count: 12_345 },
+    ]),
+  ).toBe(["TOPIC   COUNT  LAST", "a           1  x", "longer  12345  x"].join("\n"));
 });
 
 test("Chinese characters take two columns each", () => {
-  expect(renderTable(columns, [{ name: "订单主题", count: 1 }, { name: "orders", count: 2 }])).toBe(
-    ["TOPIC     COUNT  LAST", "订单主题      1  x", "orders        2  x"].join("\n"),
-  );
+  expect(
+    renderTable(columns, [
+      { name: "订单主题", count: 1 },
+      { name: "orders", count: 2 },
+    ]),
+  ).toBe(["TOPIC     COUNT  LAST", "订单主题      1  x", "orders        2  x"].join("\n"));
 });
 
 test("bytes and counts read well", () => {

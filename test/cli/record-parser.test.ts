@@ -15,7 +15,11 @@ test("the first separator divides key and value; both may be empty", () => {
     key: Buffer.from("a"),
     value: Buffer.from("b::c"),
   });
-  expect(separated(Buffer.from("::"))).toEqual({ partition: 2, key: Buffer.from(""), value: Buffer.from("") });
+  expect(separated(Buffer.from("::"))).toEqual({
+    partition: 2,
+    key: Buffer.from(""),
+    value: Buffer.from(""),
+  });
 });
 
 test("a line without the separator is refused and shown", () => {

@@ -15,7 +15,7 @@ import type {
   ProduceRequest,
 } from "../../src/rpc/messages.ts";
 import { decodeProduceRequest, encodeProduceResponse } from "../../src/rpc/produce-codec.ts";
-import { FakeLog } from "./fake-log.ts";
+import { FakeLog, type FakeAppend } from "./fake-log.ts";
 import { FakeStream, type FakeStreamServer } from "./fake-stream.ts";
 
 /** What a fake broker does with a produce request. */
@@ -147,7 +147,8 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
   }
 
   onMessage(stream: FakeStream, message: Buffer): void {
-    if (stream.method.endsWith("/Produce")) this.#onProduce(stream, decodeProduceRequest(message), message.length);
+    if (stream.method.endsWith("/Produce"))
+      this.#onProduce(stream, decodeProduceRequest(message), message.length);
     else this.#onFetch(stream, decodeFetchStreamRequest(message));
   }
 
@@ -157,7 +158,11 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
   }
 
   /** Sends something to fetch streams that carry the partition, whatever was asked for. */
-  inject(topic: string, partition: number, data: { readonly error?: ErrorName; readonly records?: Buffer }): void {
+  inject(
+    topic: string,
+    partition: number,
+    data: { readonly error?: ErrorName; readonly records?: Buffer },
+  ): void {
     for (const [stream, state] of this.#fetches) {
       const entry = state.partitions.get(`${topic}-${partition}`);
       if (entry === undefined) continue;
@@ -215,7 +220,8 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
         isInternal: false,
         maxMessageBytes: this.#options.maxMessageBytes ?? 1 << 20,
         partitions: Array.from({ length: count ?? 0 }, (_, partition) => {
-          const { leaderId, leaderEpoch } = this.staleLeaders.get(`${name}-${partition}`) ?? this.log(name, partition);
+          const { leaderId, leaderEpoch } =
+            this.staleLeaders.get(`${name}-${partition}`) ?? this.log(name, partition);
           return { errorCode: 0, partition, leaderId, leaderEpoch, replicas: [leaderId], isr: [leaderId] };
         }),
       };
@@ -250,7 +256,7 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     const results = request.partitions.map(({ topic, partition, records }) => {
       const log = this.log(topic, partition);
       let error: ErrorName = "NONE";
-      let append = { error, baseOffset: -1, duplicate: false };
+      let append: FakeAppend = { error, baseOffset: -1, duplicate: false };
       if (`b${log.leaderId}:9092` !== stream.peer) error = "NOT_LEADER_OR_FOLLOWER";
       else if (typeof fate === "object" && fate.appends !== true) error = fate.error;
       else append = log.append(records);
@@ -291,7 +297,8 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     if (state === undefined) return;
     state.credit += request.creditBytes;
     state.maxMessageBytes = request.options?.maxMessageBytes ?? state.maxMessageBytes;
-    for (const add of request.add) state.partitions.set(`${add.topic}-${add.partition}`, { request: add, offset: add.offset });
+    for (const add of request.add)
+      state.partitions.set(`${add.topic}-${add.partition}`, { request: add, offset: add.offset });
     for (const { topic, partition } of request.remove) state.partitions.delete(`${topic}-${partition}`);
     this.#serve(stream, state);
   }

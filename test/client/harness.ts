@@ -11,10 +11,14 @@ export interface Harness {
   readonly cluster: FakeCluster;
   readonly client: LograftClient;
   /** Runs virtual time until the promise settles. */
-  settle<T>(promise: Promise<T>, limitMs?: number): Promise<T>;
+  readonly settle: <T>(promise: Promise<T>, limitMs?: number) => Promise<T>;
 }
 
-export function harness(options: FakeClusterOptions, client: Partial<LograftClientOptions> = {}, seed = 1): Harness {
+export function harness(
+  options: FakeClusterOptions,
+  client: Partial<LograftClientOptions> = {},
+  seed = 1,
+): Harness {
   const scheduler = new Scheduler();
   const clock = new SimClock({}, { scheduler });
   const cluster = new FakeCluster(options, { clock });
@@ -33,7 +37,7 @@ export function harness(options: FakeClusterOptions, client: Partial<LograftClie
         driver = undefined;
       });
     await driver;
-    return await promise;
+    return promise;
   };
   return {
     scheduler,

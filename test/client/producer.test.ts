@@ -15,7 +15,13 @@ describe("batching", () => {
     const producer = client.producer();
     const acks = await settle(producer.sendBatch("t", allRecords(many)));
     expect(acks.map((ack) => ack.offset)).toEqual(many.map((_, index) => index));
-    expect(acks[3]).toMatchObject({ topic: "t", partition: 0, durability: "synced", replicas: 1, leaderEpoch: 0 });
+    expect(acks[3]).toMatchObject({
+      topic: "t",
+      partition: 0,
+      durability: "synced",
+      replicas: 1,
+      leaderEpoch: 0,
+    });
     expect(cluster.produced).toHaveLength(1);
     expect(cluster.log("t", 0).values()).toEqual(many);
   });
@@ -51,7 +57,8 @@ describe("batching", () => {
     for (let i = 0; i < 100; i++) expect(producer.enqueue("t", { value: "x".repeat(100) })).toBe(true);
     await scheduler.advance(1000);
     expect(cluster.produced.length).toBeGreaterThan(5);
-    for (const { partitions } of cluster.produced) expect(partitions[0]?.records.length).toBeLessThanOrEqual(1000);
+    for (const { partitions } of cluster.produced)
+      expect(partitions[0]?.records.length).toBeLessThanOrEqual(1000);
     await settle(producer.flush());
     expect(cluster.log("t", 0).endOffset).toBe(100);
   });
@@ -61,7 +68,9 @@ describe("batching", () => {
     const producer = client.producer({ lingerMs: 0, maxRequestBytes: 4096 });
     await settle(producer.send("t", { value: "warm", partition: 0 }));
     cluster.produced.length = 0;
-    const sends = many.map((value, index) => producer.send("t", { value: value.padEnd(100), partition: index % 8 }));
+    const sends = many.map((value, index) =>
+      producer.send("t", { value: value.padEnd(100), partition: index % 8 }),
+    );
     await settle(Promise.all(sends));
     expect(cluster.produced.length).toBeGreaterThan(1);
     expect(cluster.produced.length).toBeLessThan(8);
@@ -70,12 +79,15 @@ describe("batching", () => {
     }
   });
 
-  test.each(["gzip", "snappy", "lz4", "zstd"] as const)("a batch compressed with %s is read back", async (compression) => {
-    const { client, cluster, settle } = harness({ topics: { t: 1 } });
-    const producer = client.producer({ compression });
-    await settle(producer.sendBatch("t", allRecords(many)));
-    expect(cluster.log("t", 0).values()).toEqual(many);
-  });
+  test.each(["gzip", "snappy", "lz4", "zstd"] as const)(
+    "a batch compressed with %s is read back",
+    async (compression) => {
+      const { client, cluster, settle } = harness({ topics: { t: 1 } });
+      const producer = client.producer({ compression });
+      await settle(producer.sendBatch("t", allRecords(many)));
+      expect(cluster.log("t", 0).values()).toEqual(many);
+    },
+  );
 });
 
 describe("partitions", () => {
@@ -90,9 +102,16 @@ describe("partitions", () => {
   test("records without a key stay on one partition until the batch is full", async () => {
     const { client, cluster, settle } = harness({ topics: { t: 4 } });
     const producer = client.producer({ batchSize: 2000 });
-    const acks = await settle(producer.sendBatch("t", allRecords(Array.from({ length: 200 }, () => "x".repeat(80)))));
-    const changes = acks.filter((ack, index) => index > 0 && ack.partition !== acks[index - 1]?.partition).length;
-    const batches = [0, 1, 2, 3].reduce((sum, partition) => sum + cluster.log("t", partition).batches.length, 0);
+    const acks = await settle(
+      producer.sendBatch("t", allRecords(Array.from({ length: 200 }, () => "x".repeat(80)))),
+    );
+    const changes = acks.filter(
+      (ack, index) => index > 0 && ack.partition !== acks[index - 1]?.partition,
+    ).length;
+    const batches = [0, 1, 2, 3].reduce(
+      (sum, partition) => sum + cluster.log("t", partition).batches.length,
+      0,
+    );
     expect(changes).toBeLessThan(batches);
     expect(new Set(acks.map((ack) => ack.partition)).size).toBeGreaterThan(1);
   });
@@ -153,7 +172,9 @@ describe("bounds", () => {
   test("unanswered bytes stay within the window that the broker granted", async () => {
     const { client, cluster, settle } = harness({ topics: { t: 4 }, windowBytes: 3000, latencyMs: 5 });
     const producer = client.producer({ batchSize: 1000 });
-    const sends = Array.from({ length: 300 }, (_, i) => producer.send("t", { value: "x".repeat(50), partition: i % 4 }));
+    const sends = Array.from({ length: 300 }, (_, i) =>
+      producer.send("t", { value: "x".repeat(50), partition: i % 4 }),
+    );
     await settle(Promise.all(sends));
     expect(cluster.unansweredBytesMax).toBeGreaterThan(1000);
     expect(cluster.unansweredBytesMax).toBeLessThanOrEqual(3000);
@@ -218,7 +239,10 @@ describe("retries", () => {
   });
 
   test("metadata with an older leader epoch is ignored (KIP-320)", async () => {
-    const { client, cluster, settle, scheduler } = harness({ topics: { t: 1 }, brokers: 2 }, { metadataMaxAgeMs: 1000 });
+    const { client, cluster, settle, scheduler } = harness(
+      { topics: { t: 1 }, brokers: 2 },
+      { metadataMaxAgeMs: 1000 },
+    );
     cluster.moveLeader("t", 0, 1);
     const producer = client.producer({ lingerMs: 0 });
     await settle(producer.send("t", { value: "a" }));
@@ -269,7 +293,12 @@ describe("what a failure means", () => {
     cluster.cutStreams();
     const startedMs = scheduler.nowMs;
     const error = await settle(failureOf(producer.send("t", { value: "a" })));
-    expect(error).toMatchObject({ code: "DELIVERY_TIMEOUT", outcome: "failed", recordCount: 1, partition: 0 });
+    expect(error).toMatchObject({
+      code: "DELIVERY_TIMEOUT",
+      outcome: "failed",
+      recordCount: 1,
+      partition: 0,
+    });
     expect(scheduler.nowMs - startedMs).toBeCloseTo(2000, -1);
   });
 
@@ -289,11 +318,11 @@ describe("what a failure means", () => {
     await settle(producer.send("t", { value: "warm" }));
     let count = 0;
     cluster.produceFate = () => (++count === 2 ? { error: "INVALID_RECORD" } : "ok");
-    const results = await settle(
-      Promise.allSettled(many.map((value) => producer.send("t", { value }))),
-    );
+    const results = await settle(Promise.allSettled(many.map((value) => producer.send("t", { value }))));
     const acked = many.filter((_, index) => results[index]?.status === "fulfilled");
-    const failed = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+    const failed = results.flatMap((result) =>
+      result.status === "rejected" ? [result.reason as unknown] : [],
+    );
     expect(failed.length).toBeGreaterThan(0);
     for (const error of failed) expect(error).toMatchObject({ code: "INVALID_RECORD", outcome: "failed" });
     expect(cluster.log("t", 0).values()).toEqual(["warm", ...acked]);
@@ -361,7 +390,10 @@ describe("flush and close", () => {
     await settle(producer.close());
     expect(await sends).toHaveLength(50);
     expect(() => producer.enqueue("t", { value: "x" })).toThrow(/closed/);
-    expect(await failureOf(producer.send("t", { value: "x" }))).toMatchObject({ code: "CLOSED", outcome: "failed" });
+    expect(await failureOf(producer.send("t", { value: "x" }))).toMatchObject({
+      code: "CLOSED",
+      outcome: "failed",
+    });
     await settle(client.close());
     await scheduler.advance(5);
     expect(cluster.isClosed).toBe(true);

@@ -34,11 +34,17 @@ export const CODEC_NONE = "none";
 export class TestHost implements LogHost {
   readonly logStarts = new Map<string, number>();
   readonly dirty: { log: Flushable; withinMs: number }[] = [];
+  readonly recoveryPoints: number[] = [];
   readonly offline: Error[] = [];
   readonly removals: { paths: readonly string[]; delayMs: number }[] = [];
 
   persistLogStart(topicPartition: { topic: string; partition: number }, start: Offset): Promise<void> {
     this.logStarts.set(`${topicPartition.topic}-${topicPartition.partition}`, start);
+    return Promise.resolve();
+  }
+
+  lowerRecoveryPoint(_topicPartition: unknown, endOffset: Offset): Promise<void> {
+    this.recoveryPoints.push(endOffset);
     return Promise.resolve();
   }
 

@@ -163,7 +163,8 @@ test("a partition log behaves as an array of batches, through restarts and kills
       }
       await m.run(log.close());
       if ((await m.run(m.disk.stat(DIRECTORY))) !== undefined) {
-        expect((await m.run(verifyPartition(m.disk, DIRECTORY))).findings).toEqual([]);
+        const report = await m.run(verifyPartition(m.disk, DIRECTORY));
+        expect(report.findings.filter(({ severity }) => severity === "error")).toEqual([]);
       }
     }),
     { numRuns: 150 },

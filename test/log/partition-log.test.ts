@@ -44,7 +44,7 @@ describe("append", () => {
     const m = new SimMachine({ latency: { minMs: 1, maxMs: 1 } });
     const log = await m.open();
     await m.run(accepted(append(log, ["warm"])).done);
-    const before = { ...Object.fromEntries(m.disk.operationCounts) };
+    const before = Object.fromEntries(m.disk.operationCounts);
     const done = [accepted(append(log, ["a"])).done, accepted(append(log, ["b"])).done];
     // The write of both has ended and their sync runs when these come.
     await m.scheduler.advance(1.5);

@@ -39,7 +39,7 @@ describe("the broker's configuration", () => {
       nodeId: 1,
       rack: undefined,
       listeners: [{ name: "CLIENT", host: "", port: 9092 }],
-      logDirs: ["./data"],
+      logDirs: ["./lograft-data"],
       messageMaxBytes: 1_048_576,
       logSegmentBytes: 1_073_741_824,
       logRetentionBytes: Infinity,

@@ -1,11 +1,12 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
-import type { TopicResult } from "../../controller/topics.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
 import { topicIdToBytes } from "../../model/ids.ts";
 import type * as admin from "../../rpc/admin-messages.ts";
 import { unary } from "./unary.ts";
+
+type TopicResult = Awaited<ReturnType<Broker["createPartitions"]>>;
 
 /** `AdminService`: topics and configurations. */
 export function adminMethods(deps: {
