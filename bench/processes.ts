@@ -18,7 +18,16 @@ export async function startBroker(
   dataDirectory: string,
   settings: readonly string[],
 ): Promise<ServerProcess> {
-  const args = ["start", "--json", "--log-level", "warn", "--data-dir", dataDirectory, "--set", "listeners=CLIENT://127.0.0.1:0"];
+  const args = [
+    "start",
+    "--json",
+    "--log-level",
+    "warn",
+    "--data-dir",
+    dataDirectory,
+    "--set",
+    "listeners=CLIENT://127.0.0.1:0",
+  ];
   for (const setting of settings) args.push("--set", setting);
   return startServer([CLI, ...args], (line) => readAddress(line));
 }

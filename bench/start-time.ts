@@ -22,9 +22,18 @@ const results: Record<string, number> = {};
 try {
   const first = await startBroker(directory, ["log.flush.policy=os"]);
   await runCli(["topic", "create", "big", "-p", "6", "-b", first.address]);
+  const size = ["--record-size", "1024", "--records", String(Math.ceil(bytes / 1034))];
   await runCli([
-    ...["bench", "produce", "big", "--record-size", "1024", "--records", String(Math.ceil(bytes / 1034))],
-    ...["--duration", "600s", "--warmup", "0s", "-b", first.address],
+    "bench",
+    "produce",
+    "big",
+    ...size,
+    "--duration",
+    "600s",
+    "--warmup",
+    "0s",
+    "-b",
+    first.address,
   ]);
   await first.stop();
   await measure("clean stop", async (broker) => broker.stop());

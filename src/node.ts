@@ -83,10 +83,14 @@ export async function startNode(
   const port = advertised.port === 0 ? server.port : advertised.port;
   broker.advertise({ host: advertised.host, port });
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => {
-    closing ??= server.close({ graceMs: config.shutdownTimeoutMs / 2 }).finally(() => broker.close());
-    return closing;
+  const closeAll = async (): Promise<void> => {
+    try {
+      await server.close({ graceMs: config.shutdownTimeoutMs / 2 });
+    } finally {
+      await broker.close();
+    }
   };
+  const close = (): Promise<void> => (closing ??= closeAll());
   return {
     address: `${advertised.host}:${port}`,
     nodeId: broker.nodeId,

@@ -1,7 +1,9 @@
 import { basename } from "node:path";
 import { operationError } from "../base/errors.ts";
+import { LOCK_FILE } from "../log/data-directory.ts";
 import type { Finding } from "../log/finding.ts";
 import { parsePartitionDirName, parseSegmentFileName } from "../log/file-names.ts";
+import { META_FILE } from "../log/meta-file.ts";
 import { verifyPartition } from "../log/verify-partition.ts";
 import type { VerificationReport } from "../log/verify-partition.ts";
 import { ProtocolError } from "../model/error-code.ts";
@@ -39,6 +41,12 @@ export async function verifyDirectory(
   const { disk, directory, signal } = options;
   const maxFindings = parseInteger(options.maxFindings, "--max-findings", 0);
   const directories = await partitionDirectories(disk, directory);
+  // A stopped broker leaves none, a killed one does.
+  if ((await disk.stat(`${directory}/${LOCK_FILE}`)) !== undefined) {
+    output.note(
+      `${directory} may be in use: what a running broker has not written yet shows as a warning here`,
+    );
+  }
   const verdicts: PartitionVerdict[] = [];
   {
     using progress = byteProgress(output, await totalBytes(disk, directories), "verify");
@@ -73,7 +81,7 @@ async function partitionDirectories(disk: Disk, directory: string): Promise<read
   const partitions = entries.filter(
     ({ name, isDirectory }) => isDirectory && parsePartitionDirName(name) !== undefined,
   );
-  if (partitions.length === 0) {
+  if (partitions.length === 0 && !entries.some(({ name }) => name === META_FILE)) {
     throw operationError(
       "INVALID_ARGUMENT",
       `${directory}: is neither a partition directory nor does it hold one; name the log.dirs of a broker`,

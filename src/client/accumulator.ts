@@ -196,7 +196,8 @@ export class Accumulator implements ProducerTopicsListener {
       }
     }
     const { sizeBytes } = batch.builder;
-    this.#bufferedBytes += sizeBytes - batch.sizeBytes;
+    const grownBytes = sizeBytes - batch.sizeBytes;
+    this.#bufferedBytes += grownBytes;
     batch.sizeBytes = sizeBytes;
     if (waiter !== undefined) {
       waiter.index = batch.recordCount;
@@ -208,6 +209,22 @@ export class Accumulator implements ProducerTopicsListener {
       batch.flushes = batch.flushes === undefined ? flushes : [...batch.flushes, ...flushes];
       this.#markDue(batch);
     }
+    // Full when another such record would not fit: sent now, not when that record comes.
+    if (sizeBytes + grownBytes > batch.turnBytes) this.#endTurnOf(topic, partition, batch);
+  }
+
+  /**
+   * The batch has its size. It goes; but while all that may be in flight is, it grows on, so that a broker that syncs its
+   * disk for each answer gets the more in one the longer that takes. Keyless records move on either way (KIP-480).
+   */
+  #endTurnOf(topic: TopicQueue, partition: PartitionQueue, batch: PartitionBatch): void {
+    if (!partition.isSaturated) {
+      this.#seal(topic, partition);
+      return;
+    }
+    batch.turnBytes = batch.sizeBytes + this.#options.batchSize;
+    this.#markDue(batch);
+    if (topic.sticky === partition && topic.partitions.length > 1) this.#stick(topic);
   }
 
   #choose(topic: TopicQueue, record: ProducerRecord, key: Uint8Array | null): PartitionQueue {
@@ -219,6 +236,8 @@ export class Accumulator implements ProducerTopicsListener {
     }
     const partition = index === undefined ? (topic.sticky ?? this.#stick(topic)) : topic.partitions[index];
     if (partition !== undefined) return partition;
+    // It may have been added since.
+    this.#context.metadata.requestUpdate();
     const count = topic.partitions.length;
     throw operationError(
       "INVALID_ARGUMENT",
@@ -244,6 +263,7 @@ export class Accumulator implements ProducerTopicsListener {
     this.#nowMs = this.#context.clock.monotonicMs();
     this.#wallMs = this.#context.clock.wallMs();
     const batch = new ProducerBatch({ partition, order: this.#nextOrder++ }, topic.builders);
+    batch.turnBytes = this.#options.batchSize;
     partition.open = batch;
     return batch;
   }
@@ -260,7 +280,6 @@ export class Accumulator implements ProducerTopicsListener {
   #seal(topic: TopicQueue, partition: PartitionQueue): void {
     partition.seal();
     this.#sender.offer(partition);
-    // Keyless records move on when their batch is full, so that each partition gets whole batches (KIP-480).
     if (topic.sticky === partition && topic.partitions.length > 1) this.#stick(topic);
   }
 

@@ -252,7 +252,8 @@ export class Admin {
       await metadata.waitForTopic(topic, { timeoutMs, allowAutoCreate: false, signal });
     }
     // Partitions may have been added since.
-    const isKnown = (item: I): boolean => metadata.topic(item.topic)?.partitions[item.partition] !== undefined;
+    const isKnown = (item: I): boolean =>
+      metadata.topic(item.topic)?.partitions[item.partition] !== undefined;
     if (!items.every(isKnown)) await metadata.refresh({ timeoutMs, signal });
     for (let round = 0; results.size < items.length; round++) {
       const groups = new Map<string, I[]>();

@@ -77,12 +77,15 @@ export class PartitionQueue {
     return this.#rules.idempotent && this.#session === undefined && this.#hasSomething();
   }
 
+  /** True when a batch more would have to wait for an answer. */
+  get isSaturated(): boolean {
+    return this.#waiting.length + this.#inFlight.length >= this.#maxInFlight;
+  }
+
   /** True when `next` has something to send. */
   get isReady(): boolean {
     if (this.muteTimer !== undefined) return false;
-    // After a failure one batch goes ahead: what breaks a whole row of them again and again may let one pass.
-    const maxInFlight = this.backoff.attempts > 0 ? 1 : this.#rules.maxInFlight;
-    if (this.#inFlight.length >= maxInFlight) return false;
+    if (this.#inFlight.length >= this.#maxInFlight) return false;
     if (this.#isRecovering && this.#inFlight.length > 0) return false;
     if (this.#isSessionLost) return this.#firstIndefinite() !== undefined;
     return this.#hasSomething();
@@ -209,6 +212,11 @@ export class PartitionQueue {
       if (isRefused || batch.order > this.#refusedFromOrder) batch.isIndefinite = false;
       if (!batch.isIndefinite) isRefused = true;
     }
+  }
+
+  /** After a failure one batch goes ahead: what breaks a whole row of them again and again may let one pass. */
+  get #maxInFlight(): number {
+    return this.backoff.attempts > 0 ? 1 : this.#rules.maxInFlight;
   }
 
   #hasSomething(): boolean {

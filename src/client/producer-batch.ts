@@ -45,6 +45,8 @@ export class ProducerBatch<Partition> {
   /** Records, and their bytes before compression: what the batch holds of the buffer. */
   recordCount = 0;
   sizeBytes = 0;
+  /** Size at which the batch is full, or, when it cannot go, at which records that may go anywhere go elsewhere. */
+  turnBytes = 0;
   /** Records without a waiter were enqueued. */
   waiters: SendWaiter[] | undefined;
   flushes: FlushWait[] | undefined;

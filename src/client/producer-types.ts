@@ -47,7 +47,8 @@ export interface ProducerOptions {
   /** How long an unfilled batch waits for more. 0: to the end of this turn of the event loop. Default 5. */
   readonly lingerMs?: number;
   /**
-   * Largest batch before compression. Default 64 KiB where Kafka has 16 KiB: here the price of a message on the wire
+   * Size before compression at which a batch is sent without waiting. While as many batches of the partition are on the
+   * way as may be, an uncompressed one grows on, up to `maxRequestBytes`. Default 64 KiB where Kafka has 16 KiB: here the price of a message on the wire
    * is that of a turn of one event loop, and frames of 64 KiB carry several times the bytes of frames of 16 KiB.
    */
   readonly batchSize?: number;

@@ -27,7 +27,7 @@ export interface TopicQueue {
 }
 
 /** Free builders kept, each with memory for a batch; more than that were open at once, which is over. */
-const MAX_FREE_BUILDERS = 64;
+const MAX_FREE_BUILDERS = 16;
 
 /** Builders of one shape. A builder keeps its grown buffer, so the next batch does not grow one again. */
 export class Builders implements BuilderPool {
@@ -39,10 +39,10 @@ export class Builders implements BuilderPool {
   /** @param limitBytes largest batch that the topic takes; 0: not known. */
   constructor(options: ResolvedProducerOptions, limitBytes: number) {
     this.#options = options;
-    // A compressed batch is smaller than what goes in by nobody knows how much, so only plain ones are cut to the limit.
-    const isPlain = options.compression === "none" && limitBytes > 0;
     this.#maxBytes = recordLimit(options, limitBytes);
-    this.#targetBytes = Math.min(options.batchSize, isPlain ? limitBytes : options.batchSize, this.#maxBytes);
+    // Compressing is done at one go, on the loop that everything else runs on: such batches do not grow.
+    this.#targetBytes =
+      options.compression === "none" ? this.#maxBytes : Math.min(options.batchSize, this.#maxBytes);
   }
 
   take(): BatchBuilder {
@@ -62,7 +62,10 @@ export class Builders implements BuilderPool {
   }
 }
 
-/** Largest batch of a single record, before compression. */
+/**
+ * Largest batch, before compression. A compressed one is smaller than what goes in by nobody knows how much, so only plain
+ * ones are cut to the limit of the topic.
+ */
 export function recordLimit(options: ResolvedProducerOptions, limitBytes: number): number {
   const isBounded = options.compression === "none" && limitBytes > 0;
   return isBounded ? Math.min(options.maxRequestBytes, limitBytes) : options.maxRequestBytes;

@@ -7,8 +7,19 @@ import { topicPartitionKey } from "../model/topic-partition.ts";
 import type { TopicPartition, TopicPartitionKey } from "../model/topic-partition.ts";
 import type { Disk, DiskLock } from "../platform/disk.ts";
 import type { Random } from "../platform/random.ts";
-import { formatOffsetCheckpoint, isTemporaryName, parseOffsetCheckpoint, readIfPresent, writeAtomically } from "./checkpoint-file.ts";
-import { isDeletedDirName, parsePartitionDirName, parseSegmentFileName, PARTITION_METADATA_FILE } from "./file-names.ts";
+import {
+  formatOffsetCheckpoint,
+  isTemporaryName,
+  parseOffsetCheckpoint,
+  readIfPresent,
+  writeAtomically,
+} from "./checkpoint-file.ts";
+import {
+  isDeletedDirName,
+  parsePartitionDirName,
+  parseSegmentFileName,
+  PARTITION_METADATA_FILE,
+} from "./file-names.ts";
 import { formatMeta, META_FILE, parseMeta } from "./meta-file.ts";
 import type { DirectoryMeta } from "./meta-file.ts";
 import { formatMarker, parseMarker, SHUTDOWN_MARKER_FILE } from "./shutdown-marker.ts";
@@ -59,9 +70,8 @@ export async function openDataDirectory(
     const logStarts = await directory.readCheckpoint(LOG_START_FILE);
     const recoveryPoints = await directory.readCheckpoint(RECOVERY_POINT_FILE);
     // Of partitions that were deleted just before a crash: they must not hold for a new topic of the same name.
-    for (const offsets of [logStarts, recoveryPoints]) {
-      for (const key of offsets.keys()) if (!partitions.has(key)) offsets.delete(key);
-    }
+    await directory.dropUnknown(LOG_START_FILE, logStarts, partitions);
+    await directory.dropUnknown(RECOVERY_POINT_FILE, recoveryPoints, partitions);
     const marker = await directory.takeMarker();
     return { directory, lock, meta, partitions, deleted, logStarts, recoveryPoints, marker };
   } catch (error: unknown) {
@@ -91,9 +101,13 @@ export class DataDirectory {
     const text = (await readIfPresent(this.#disk, path))?.toString();
     if (text === undefined) {
       if ((await this.list()).partitions.size > 0) {
-        throw operationError("METADATA_CORRUPT", `${path} is missing beside partitions; restore it, nothing was touched`, {
-          context: { path },
-        });
+        throw operationError(
+          "METADATA_CORRUPT",
+          `${path} is missing beside partitions; restore it, nothing was touched`,
+          {
+            context: { path },
+          },
+        );
       }
       const meta = { nodeId, clusterId, directoryId: randomTopicId(random.bytes(16)) };
       await this.saveMeta(meta);
@@ -148,9 +162,13 @@ export class DataDirectory {
     const files = await this.#disk.list(partitionDirectory);
     if (!files.some(({ name }) => parseSegmentFileName(name)?.kind === "log")) return undefined;
     const what = text === undefined ? "missing" : "damaged";
-    throw operationError("METADATA_CORRUPT", `${path} is ${what}; restore it to say whose records these are`, {
-      context: { path },
-    });
+    throw operationError(
+      "METADATA_CORRUPT",
+      `${path} is ${what}; restore it to say whose records these are`,
+      {
+        context: { path },
+      },
+    );
   }
 
   /** Takes the marker of the last process away, durably, before anything is written that it does not tell of (H27). */
@@ -164,7 +182,11 @@ export class DataDirectory {
   }
 
   async saveMarker(marker: ShutdownMarker): Promise<void> {
-    await writeAtomically(this.#disk, `${this.path}/${SHUTDOWN_MARKER_FILE}`, Buffer.from(formatMarker(marker)));
+    await writeAtomically(
+      this.#disk,
+      `${this.path}/${SHUTDOWN_MARKER_FILE}`,
+      Buffer.from(formatMarker(marker)),
+    );
   }
 
   /** A damaged checkpoint counts as empty: recovery then looks at more, and nothing is lost (H40). */
@@ -175,6 +197,17 @@ export class DataDirectory {
     const offsets = parseOffsetCheckpoint(text);
     if (offsets === undefined) this.#logger.warn("a checkpoint is damaged and not used", { path });
     return offsets ?? new Map();
+  }
+
+  /** Removes the entries of partitions without a directory, from the map and from the file. */
+  async dropUnknown(
+    name: string,
+    offsets: Map<TopicPartitionKey, Offset>,
+    partitions: DirectoryListing["partitions"],
+  ): Promise<void> {
+    const before = offsets.size;
+    for (const key of offsets.keys()) if (!partitions.has(key)) offsets.delete(key);
+    if (offsets.size < before) await this.saveCheckpoint(name, offsets);
   }
 
   async saveCheckpoint(name: string, offsets: ReadonlyMap<TopicPartitionKey, Offset>): Promise<void> {

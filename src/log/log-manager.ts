@@ -5,8 +5,8 @@ import type { Offset } from "../model/offsets.ts";
 import { topicPartitionKey, validateTopicName } from "../model/topic-partition.ts";
 import type { TopicPartition, TopicPartitionKey } from "../model/topic-partition.ts";
 import { BackgroundTasks } from "./background-tasks.ts";
-import { CoalescedWrite } from "./coalesced-write.ts";
-import { LOG_START_FILE, openDataDirectory, RECOVERY_POINT_FILE } from "./data-directory.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory, OpenedDirectory } from "./data-directory.ts";
 import { FileHandleCache } from "./file-handle-cache.ts";
 import { deletedDirName, partitionDirName } from "./file-names.ts";
@@ -58,11 +58,11 @@ export class LogManager {
   readonly #opening = new Map<TopicPartitionKey, Promise<PartitionLog>>();
   readonly #deleting = new Map<TopicPartitionKey, Promise<void>>();
   /** Partitions with a directory, by what is known of them until they are opened. */
-  readonly #known = new Map<TopicPartitionKey, { readonly topicPartition: TopicPartition; closed: KnownLog | undefined }>();
-  readonly #logStarts: Map<TopicPartitionKey, Offset>;
-  readonly #recoveryPoints: Map<TopicPartitionKey, Offset>;
-  readonly #saveLogStarts: CoalescedWrite;
-  readonly #saveRecoveryPoints: CoalescedWrite;
+  readonly #known = new Map<
+    TopicPartitionKey,
+    { readonly topicPartition: TopicPartition; closed: KnownLog | undefined }
+  >();
+  readonly #checkpoints: Checkpoints;
   readonly #tasks: BackgroundTasks;
   #meta: DirectoryMeta;
   #isOffline = false;
@@ -77,21 +77,17 @@ export class LogManager {
     this.#directory = opened.directory;
     this.#lock = opened.lock;
     this.#meta = opened.meta;
-    this.#logStarts = opened.logStarts;
-    this.#recoveryPoints = opened.recoveryPoints;
+    this.#checkpoints = new Checkpoints(opened, { directory: opened.directory });
     this.wasCleanShutdown = opened.marker !== undefined;
     this.previousBrokerEpoch = opened.marker?.brokerEpoch;
     const { clock, disk, logger } = deps;
-    const { maxOpenFiles, maxConcurrentSyncs, tailCacheBytes, tailCachePartitionBytes, indexCacheBytes } = this.#options;
+    const { maxOpenFiles, maxConcurrentSyncs, tailCacheBytes, tailCachePartitionBytes, indexCacheBytes } =
+      this.#options;
     this.#flushTimer = new FlushTimer({ clock });
     this.#tasks = new BackgroundTasks({ clock, logger });
     this.#retention = new RetentionPass(
       { maxClockJumpMs: this.#options.maxClockJumpMs, settleMs: this.#options.retentionIntervalMs * 2 },
       deps,
-    );
-    this.#saveLogStarts = new CoalescedWrite(() => this.#directory.saveCheckpoint(LOG_START_FILE, this.#logStarts));
-    this.#saveRecoveryPoints = new CoalescedWrite(() =>
-      this.#directory.saveCheckpoint(RECOVERY_POINT_FILE, this.#recoveryPoints),
     );
     this.#logDeps = {
       clock,
@@ -106,7 +102,8 @@ export class LogManager {
     };
     for (const [key, topicPartition] of opened.partitions) {
       const closed = opened.marker?.logs.get(key);
-      const known = closed === undefined ? undefined : { ...closed, recoveryPoint: closed.logEndOffset, isClean: true };
+      const known =
+        closed === undefined ? undefined : { ...closed, recoveryPoint: closed.logEndOffset, isClean: true };
       this.#known.set(key, { topicPartition, closed: known });
     }
   }
@@ -215,7 +212,9 @@ export class LogManager {
     const partitions = Array.from(this.#known.values(), ({ topicPartition }) => topicPartition);
     return this.#retention.run(partitions, {
       find: async (topicPartition) =>
-        this.#closing === undefined ? (this.get(topicPartition) ?? (await this.#openForRetention(topicPartition))) : undefined,
+        this.#closing === undefined
+          ? (this.get(topicPartition) ?? (await this.#openForRetention(topicPartition)))
+          : undefined,
     });
   }
 
@@ -228,11 +227,9 @@ export class LogManager {
     let isChanged = false;
     for (const [key, log] of this.#logs) {
       if (!log.hasDirectory || log.state === "offline") continue;
-      if (this.#recoveryPoints.get(key) === log.recoveryPoint) continue;
-      this.#recoveryPoints.set(key, log.recoveryPoint);
-      isChanged = true;
+      if (this.#checkpoints.setRecoveryPoint(key, log.recoveryPoint)) isChanged = true;
     }
-    if (isChanged) await this.#saveRecoveryPoints.request();
+    if (isChanged) await this.#checkpoints.saveRecoveryPoints();
   }
 
   /**
@@ -281,8 +278,8 @@ export class LogManager {
     const log = await PartitionLog.open({ topicPartition, topicId, directory, config }, this.#logDeps, {
       exists,
       clean: closed?.isClean === true,
-      recoveryPoint: closed?.recoveryPoint ?? this.#recoveryPoints.get(key) ?? ZERO,
-      logStartOffset: this.#logStarts.get(key) ?? closed?.logStartOffset ?? ZERO,
+      recoveryPoint: closed?.recoveryPoint ?? this.#checkpoints.recoveryPointOf(key),
+      logStartOffset: this.#checkpoints.logStartOf(key) ?? closed?.logStartOffset ?? ZERO,
       ...(closed?.isClean === true ? { expectedEndOffset: closed.logEndOffset } : {}),
     });
     if (this.#closing !== undefined) {
@@ -301,7 +298,9 @@ export class LogManager {
     const log = this.#logs.get(key);
     if (log !== undefined && log.topicId !== topicId) return;
     const directory = this.#pathOf(topicPartition);
-    const delayMs = this.#deps.configOf?.(topicPartition.topic)?.fileDeleteDelayMs ?? this.#options.defaultConfig.fileDeleteDelayMs;
+    const delayMs =
+      this.#deps.configOf?.(topicPartition.topic)?.fileDeleteDelayMs ??
+      this.#options.defaultConfig.fileDeleteDelayMs;
     if (log !== undefined) {
       this.#logs.delete(key);
       // What it could not keep is deleted anyway.
@@ -318,11 +317,7 @@ export class LogManager {
       this.#removeDirLater(trash, delayMs);
     }
     this.#known.delete(key);
-    const hadCheckpoint = this.#logStarts.delete(key);
-    this.#recoveryPoints.delete(key);
-    // A new topic of this name must not start where the old one had been deleted to.
-    if (hadCheckpoint) await this.#saveLogStarts.request();
-    if (isThere) await this.#saveRecoveryPoints.request();
+    await this.#checkpoints.forget(key);
   }
 
   async #openForRetention(topicPartition: TopicPartition): Promise<PartitionLog | undefined> {
@@ -343,8 +338,8 @@ export class LogManager {
         key,
         directory: this.#pathOf(topicPartition),
         config: configOf?.(topicPartition.topic) ?? defaultConfig,
-        logStartOffset: this.#logStarts.get(key) ?? ZERO,
-        recoveryPoint: this.#recoveryPoints.get(key) ?? ZERO,
+        logStartOffset: this.#checkpoints.logStartOf(key) ?? ZERO,
+        recoveryPoint: this.#checkpoints.recoveryPointOf(key),
       })),
       { concurrency: recoveryConcurrency, producerExpirationMs: this.#logDeps.limits.producerExpirationMs },
       { clock, disk, logger },
@@ -353,9 +348,9 @@ export class LogManager {
       const known = this.#known.get(key);
       if (known === undefined) continue;
       known.closed = { ...closed, recoveryPoint: closed.logEndOffset, isClean: true };
-      this.#recoveryPoints.set(key, closed.logEndOffset);
+      this.#checkpoints.setRecoveryPoint(key, closed.logEndOffset);
     }
-    await this.#saveRecoveryPoints.request();
+    await this.#checkpoints.saveRecoveryPoints();
   }
 
   #start(deleted: readonly string[]): void {
@@ -373,16 +368,10 @@ export class LogManager {
 
   #makeHost(): LogHost {
     return {
-      persistLogStart: (topicPartition, logStartOffset) => {
-        this.#logStarts.set(keyOf(topicPartition), logStartOffset);
-        return this.#saveLogStarts.request();
-      },
-      lowerRecoveryPoint: async (topicPartition, endOffset) => {
-        const key = keyOf(topicPartition);
-        if ((this.#recoveryPoints.get(key) ?? ZERO) <= endOffset) return;
-        this.#recoveryPoints.set(key, endOffset);
-        await this.#saveRecoveryPoints.request();
-      },
+      persistLogStart: (topicPartition, logStartOffset) =>
+        this.#checkpoints.saveLogStart(keyOf(topicPartition), logStartOffset),
+      lowerRecoveryPoint: (topicPartition, endOffset) =>
+        this.#checkpoints.lowerRecoveryPoint(keyOf(topicPartition), endOffset),
       onDirty: (log, withinMs) => this.#flushTimer.add(log, withinMs),
       onOffline: (_topicPartition, error) => {
         this.#isOffline = true;
@@ -416,17 +405,18 @@ export class LogManager {
       if (wasDamaged || !log.hasDirectory) return;
       const { logStartOffset, logEndOffset, sizeBytes } = log;
       ends.set(key, { logStartOffset, logEndOffset, sizeBytes });
-      this.#recoveryPoints.set(key, log.logEndOffset);
+      this.#checkpoints.setRecoveryPoint(key, log.logEndOffset);
     });
     this.#logs.clear();
     try {
       if (isClean && !this.#isOffline) {
-        await this.#saveRecoveryPoints.request();
-        await this.#saveLogStarts.request();
+        await this.#checkpoints.saveRecoveryPoints();
         await this.#directory.saveMarker({ brokerEpoch, logs: ends });
       }
     } catch (error: unknown) {
-      logger.error("the clean stop could not be noted; the next start recovers", { cause: errorMessage(error) });
+      logger.error("the clean stop could not be noted; the next start recovers", {
+        cause: errorMessage(error),
+      });
     }
     await this.#logDeps.files.close();
     await this.#lock.release();
@@ -437,7 +427,10 @@ export class LogManager {
     const { topic, partition } = topicPartition;
     const validity = validateTopicName(topic);
     if (!validity.ok || !Number.isInteger(partition) || partition < 0 || partition > 0x7fffffff) {
-      throw operationError("INVALID_ARGUMENT", validity.ok ? `${partition} is not a partition number` : validity.reason);
+      throw operationError(
+        "INVALID_ARGUMENT",
+        validity.ok ? `${partition} is not a partition number` : validity.reason,
+      );
     }
     return `${this.#directory.path}/${partitionDirName(topicPartition)}`;
   }

@@ -49,18 +49,34 @@ describe("batching", () => {
     expect(scheduler.nowMs - startedMs).toBeCloseTo(6, 0);
   });
 
-  test("a full batch does not wait, and no batch passes batchSize", async () => {
+  test("a full batch does not wait, and while there is room in flight none passes batchSize", async () => {
     const { client, cluster, settle, scheduler } = harness({ topics: { t: 1 } });
     const producer = client.producer({ lingerMs: 60_000, batchSize: 1000 });
     expect(producer.enqueue("t", { value: "warm" })).toBe(false);
     await settle(producer.drained());
-    for (let i = 0; i < 100; i++) expect(producer.enqueue("t", { value: "x".repeat(100) })).toBe(true);
+    for (let i = 0; i < 42; i++) expect(producer.enqueue("t", { value: "x".repeat(100) })).toBe(true);
     await scheduler.advance(1000);
-    expect(cluster.produced.length).toBeGreaterThan(5);
+    expect(cluster.produced).toHaveLength(5);
     for (const { partitions } of cluster.produced)
       expect(partitions[0]?.records.length).toBeLessThanOrEqual(1000);
     await settle(producer.flush());
-    expect(cluster.log("t", 0).endOffset).toBe(100);
+    expect(cluster.log("t", 0).endOffset).toBe(42);
+  });
+
+  test("while all batches in flight are unanswered the next one grows, up to maxRequestBytes", async () => {
+    const { client, cluster, settle, scheduler } = harness({ topics: { t: 1 }, latencyMs: 50 });
+    const producer = client.producer({ batchSize: 1000, maxRequestBytes: 8000 });
+    await settle(producer.send("t", { value: "warm" }));
+    cluster.produced.length = 0;
+    for (let i = 0; i < 150; i++) producer.enqueue("t", { value: "x".repeat(100) });
+    await scheduler.advance(51);
+    expect(cluster.produced).toHaveLength(5);
+    await settle(producer.flush());
+    const sizes = cluster.produced.map(({ partitions }) => partitions[0]?.records.length ?? 0);
+    expect(sizes.slice(0, 5).every((size) => size <= 1000)).toBe(true);
+    expect(sizes.slice(5).some((size) => size > 5000)).toBe(true);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(8000);
+    expect(cluster.log("t", 0).endOffset).toBe(151);
   });
 
   test("batches of several partitions that are ready together share a request up to maxRequestBytes", async () => {

@@ -49,7 +49,7 @@ export async function runKillRound(options: KillRoundOptions): Promise<KillRound
   try {
     await using client = new LograftClient({ brokers: [broker.address], clientId: "kill-round" });
     await client.admin().createTopics([{ name: options.topic, partitions: options.partitions }]);
-    const acks: (Ack | undefined)[] = new Array<Ack | undefined>(options.records.length).fill(undefined);
+    const acks: (Ack | undefined)[] = options.records.map(() => undefined);
     let acknowledged = 0;
     const reachedKill = new Deferred<void>();
     if (options.killAfter === 0) reachedKill.resolve();

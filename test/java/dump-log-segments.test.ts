@@ -59,15 +59,13 @@ describe("Kafka's DumpLogSegments", () => {
     {
       await using broker = await startBroker({ dataDirectory: directory, port: 0 });
       await using client = new LograftClient({ brokers: [broker.address] });
-      await client
-        .admin()
-        .createTopics([
-          {
-            name: "flights",
-            partitions: 2,
-            configs: { "segment.bytes": "400000", "index.interval.bytes": "1024" },
-          },
-        ]);
+      await client.admin().createTopics([
+        {
+          name: "flights",
+          partitions: 2,
+          configs: { "segment.bytes": "400000", "index.interval.bytes": "1024" },
+        },
+      ]);
       for (const compression of ["none", "gzip", "snappy", "lz4", "zstd"] as const) {
         await using producer = client.producer({ compression, batchSize: 8192 });
         for (const flight of flights) while (!producer.enqueue("flights", flight)) await producer.drained();

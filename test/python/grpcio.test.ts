@@ -66,7 +66,10 @@ describe("a client in Python, from the .proto files alone", () => {
         await client.admin().createTopics([{ name: "python", partitions: 2 }]);
       }
       await using broker = await startBroker({ dataDirectory: directory, isDirectOnly: true });
-      expect(await contract(broker, "streams")).toMatchObject({ durability: "DURABILITY_SYNCED", fetched: 500 });
+      expect(await contract(broker, "streams")).toMatchObject({
+        durability: "DURABILITY_SYNCED",
+        fetched: 500,
+      });
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

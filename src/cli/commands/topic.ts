@@ -64,7 +64,13 @@ async function createTopics(
   const [failure] = failures;
   if (outcomes.length === 1 && failure !== undefined) throw failure;
   if (context.output.format === "json") {
-    context.output.json(outcomes.map(({ name, error }) => ({ name, error: error?.code ?? null })));
+    context.output.json(
+      outcomes.map(({ name, topicId, error }) => ({
+        name,
+        topicId: topicId === "" ? null : topicId,
+        error: error?.code ?? null,
+      })),
+    );
   } else {
     for (const { name, error } of outcomes) {
       if (isThere(error)) context.output.note(`${name} exists already`);

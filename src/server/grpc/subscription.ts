@@ -10,7 +10,10 @@ import type { Record as PlainRecord, SubscribeRequest, SubscribeResponse } from 
 import { toGrpcJsStatus } from "../../rpc/stream/grpc-js-metadata.ts";
 
 /** Serves one `Subscribe` call. A client that reads slowly pauses its own subscription only. */
-export function serveSubscribe(call: ServerWritableStream<SubscribeRequest, SubscribeResponse>, broker: Broker): void {
+export function serveSubscribe(
+  call: ServerWritableStream<SubscribeRequest, SubscribeResponse>,
+  broker: Broker,
+): void {
   const { request } = call;
   let from: SubscribeFrom;
   try {
@@ -39,7 +42,8 @@ function startOf(request: SubscribeRequest): SubscribeFrom {
     case "offset":
       return { kind: "offset", offset: request.offset ?? 0 };
     case "timestampMs":
-      if ((request.timestampMs ?? 0) < 0) throw operationError("INVALID_ARGUMENT", "timestamp_ms is before 1970");
+      if ((request.timestampMs ?? 0) < 0)
+        throw operationError("INVALID_ARGUMENT", "timestamp_ms is before 1970");
       return { kind: "timestamp", timestampMs: request.timestampMs ?? 0 };
     case "end":
       return { kind: "end" };
@@ -64,7 +68,10 @@ function recordMessage(record: SubscribedRecord): PlainRecord {
 }
 
 /** A null is a field that is left out. The encoder copies, so a view will do. */
-function optionalBytes<Name extends string>(name: Name, bytes: Uint8Array | null): { readonly [N in Name]?: Buffer } {
+function optionalBytes<Name extends string>(
+  name: Name,
+  bytes: Uint8Array | null,
+): { readonly [N in Name]?: Buffer } {
   if (bytes === null) return {};
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { [name]: view } as { readonly [N in Name]?: Buffer };

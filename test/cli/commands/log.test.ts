@@ -212,6 +212,18 @@ describe("damage", () => {
     expect(stdout).toContain(`indexed-0: and ${all.warningCount} more; raise --max-findings`);
   });
 
+  test("a data directory without partitions is sound, and one that may be in use is named", async () => {
+    await rm(join(directory, "indexed-0"), { recursive: true });
+    await writeFile(join(directory, "meta.properties"), "");
+    await writeFile(join(directory, ".lock"), "");
+    const { code, stdout, stderr } = await cli(["log", "verify", directory]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    expect(stderr).toBe(
+      `${directory} may be in use: what a running broker has not written yet shows as a warning here\n` +
+        "no partitions\nsound\n",
+    );
+  });
+
   test("a damaged producer snapshot cannot be dumped", async () => {
     const path = join(directory, "indexed-0", "00000000000000000400.snapshot");
     await writeFile(path, "not a snapshot");

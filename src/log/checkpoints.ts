@@ -1,0 +1,71 @@
+import { offset } from "../model/offsets.ts";
+import type { Offset } from "../model/offsets.ts";
+import type { TopicPartitionKey } from "../model/topic-partition.ts";
+import { CoalescedWrite } from "./coalesced-write.ts";
+import { LOG_START_FILE, RECOVERY_POINT_FILE } from "./data-directory.ts";
+import type { DataDirectory } from "./data-directory.ts";
+
+const ZERO = offset(0);
+
+/** Log starts and recovery points of all partitions of a data directory, each in one file, as Kafka keeps them. */
+export class Checkpoints {
+  readonly #logStarts: Map<TopicPartitionKey, Offset>;
+  readonly #recoveryPoints: Map<TopicPartitionKey, Offset>;
+  readonly #logStartFile: CoalescedWrite;
+  readonly #recoveryPointFile: CoalescedWrite;
+
+  /** Takes the maps as they were read. */
+  constructor(
+    content: {
+      readonly logStarts: Map<TopicPartitionKey, Offset>;
+      readonly recoveryPoints: Map<TopicPartitionKey, Offset>;
+    },
+    deps: { readonly directory: DataDirectory },
+  ) {
+    const { directory } = deps;
+    this.#logStarts = content.logStarts;
+    this.#recoveryPoints = content.recoveryPoints;
+    this.#logStartFile = new CoalescedWrite(() => directory.saveCheckpoint(LOG_START_FILE, this.#logStarts));
+    this.#recoveryPointFile = new CoalescedWrite(() =>
+      directory.saveCheckpoint(RECOVERY_POINT_FILE, this.#recoveryPoints),
+    );
+  }
+
+  logStartOf(key: TopicPartitionKey): Offset | undefined {
+    return this.#logStarts.get(key);
+  }
+
+  recoveryPointOf(key: TopicPartitionKey): Offset {
+    return this.#recoveryPoints.get(key) ?? ZERO;
+  }
+
+  /** Resolves when it is durable. */
+  saveLogStart(key: TopicPartitionKey, logStartOffset: Offset): Promise<void> {
+    this.#logStarts.set(key, logStartOffset);
+    return this.#logStartFile.request();
+  }
+
+  /** Notes it for the next `saveRecoveryPoints`. Answers whether it is news. */
+  setRecoveryPoint(key: TopicPartitionKey, endOffset: Offset): boolean {
+    if (this.#recoveryPoints.get(key) === endOffset) return false;
+    this.#recoveryPoints.set(key, endOffset);
+    return true;
+  }
+
+  /** Resolves when the file claims no more than this to be durable. */
+  async lowerRecoveryPoint(key: TopicPartitionKey, endOffset: Offset): Promise<void> {
+    if (this.recoveryPointOf(key) <= endOffset) return;
+    this.#recoveryPoints.set(key, endOffset);
+    await this.#recoveryPointFile.request();
+  }
+
+  saveRecoveryPoints(): Promise<void> {
+    return this.#recoveryPointFile.request();
+  }
+
+  /** The partition is gone; what was noted must not hold for a new one of its name. */
+  async forget(key: TopicPartitionKey): Promise<void> {
+    if (this.#logStarts.delete(key)) await this.#logStartFile.request();
+    if (this.#recoveryPoints.delete(key)) await this.#recoveryPointFile.request();
+  }
+}
