@@ -219,7 +219,11 @@ function yes(value) {
   return value ? "yes" : "";
 }
 
+/** In aligned columns, as the formatter would leave it. */
 function table(titles, rows) {
-  const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(titles), line(titles.map(() => "---")), ...rows.map(line)].join("\n");
+  const all = [titles, ...rows].map((cells) => cells.map((cell) => String(cell).replaceAll("|", "\\|")));
+  const widths = titles.map((_title, column) => Math.max(3, ...all.map((cells) => cells[column].length)));
+  const line = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(" | ")} |`;
+  const rule = line(widths.map((width) => "-".repeat(width)));
+  return [line(all[0]), rule, ...all.slice(1).map(line)].join("\n");
 }

@@ -80,7 +80,8 @@ export class AppendQueue {
       const append = this.#unwritten[end];
       if (append === undefined) break;
       const isFirst = end === this.#unwrittenHead;
-      if (!isFirst && (append.rollSnapshot !== undefined || sizeBytes + append.records.length > maxBytes)) break;
+      if (!isFirst && (append.rollSnapshot !== undefined || sizeBytes + append.records.length > maxBytes))
+        break;
       sizeBytes += append.records.length;
     }
     const run = this.#unwritten.slice(this.#unwrittenHead, end);
@@ -113,7 +114,8 @@ export class AppendQueue {
     this.#unwritten = [];
     this.#unwrittenHead = 0;
     const head = this.#waitersHead;
-    const index = head + upperBound(this.waiterCount, (i) => this.#waiters[head + i]?.endOffset ?? 0, endOffset);
+    const index =
+      head + upperBound(this.waiterCount, (i) => this.#waiters[head + i]?.endOffset ?? 0, endOffset);
     for (const waiter of this.#waiters.splice(index)) {
       this.#pendingBytes -= waiter.sizeBytes;
       waiter.reject(reason);

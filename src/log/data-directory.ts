@@ -3,7 +3,7 @@ import type { Logger } from "../base/logger.ts";
 import type { TopicId } from "../model/ids.ts";
 import { randomTopicId } from "../model/ids.ts";
 import type { Offset } from "../model/offsets.ts";
-import { topicPartitionKey } from "../model/topic-partition.ts";
+import { topicPartitionKey, validateTopicName } from "../model/topic-partition.ts";
 import type { TopicPartition, TopicPartitionKey } from "../model/topic-partition.ts";
 import type { Disk, DiskLock } from "../platform/disk.ts";
 import type { Random } from "../platform/random.ts";
@@ -15,9 +15,11 @@ import {
   writeAtomically,
 } from "./checkpoint-file.ts";
 import {
+  deletedDirName,
   isDeletedDirName,
   parsePartitionDirName,
   parseSegmentFileName,
+  partitionDirName,
   PARTITION_METADATA_FILE,
 } from "./file-names.ts";
 import { formatMeta, META_FILE, parseMeta } from "./meta-file.ts";
@@ -149,6 +151,19 @@ export class DataDirectory {
     return { partitions, deleted };
   }
 
+  /** H75: only what a topic may be named becomes a path, and that has no separator. */
+  pathOf(topicPartition: TopicPartition): string {
+    const { topic, partition } = topicPartition;
+    const validity = validateTopicName(topic);
+    if (!validity.ok || !Number.isInteger(partition) || partition < 0 || partition > 0x7fffffff) {
+      throw operationError(
+        "INVALID_ARGUMENT",
+        validity.ok ? `${partition} is not a partition number` : validity.reason,
+      );
+    }
+    return `${this.path}/${partitionDirName(topicPartition)}`;
+  }
+
   /**
    * Whose data a partition directory holds; undefined when there is none, or one that a crash left before anything was in
    * it. @throws LograftError METADATA_CORRUPT when there are records and it cannot be told whose.
@@ -169,6 +184,25 @@ export class DataDirectory {
         context: { path },
       },
     );
+  }
+
+  /**
+   * Renames a partition directory to one that will be removed, durably (D15), if it holds this topic or nothing. Answers
+   * the new path, undefined when there was none.
+   */
+  async moveToTrash(
+    topicPartition: TopicPartition,
+    topicId: TopicId,
+    random: Random,
+  ): Promise<{ readonly trash: string | undefined } | "other topic"> {
+    const path = this.pathOf(topicPartition);
+    if ((await this.#disk.stat(path)) === undefined) return { trash: undefined };
+    const found = await this.topicIdOf(path);
+    if (found !== undefined && found !== topicId) return "other topic";
+    const trash = `${this.path}/${deletedDirName(topicPartition, Buffer.from(random.bytes(16)).toString("hex"))}`;
+    await this.#disk.rename(path, trash);
+    await this.#disk.syncDir(this.path);
+    return { trash };
   }
 
   /** Takes the marker of the last process away, durably, before anything is written that it does not tell of (H27). */

@@ -143,7 +143,10 @@ export class FileHandleCache {
       .close()
       .catch((error: unknown) => {
         // Whatever had to be durable was synced before; a failed close loses nothing but the descriptor.
-        this.#logger.warn("a segment file could not be closed", { path: handle.file.path, cause: errorMessage(error) });
+        this.#logger.warn("a segment file could not be closed", {
+          path: handle.file.path,
+          cause: errorMessage(error),
+        });
       })
       .finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);

@@ -69,7 +69,10 @@ export function appendProduced(
   }
   const { leaderEpoch, origin } = options;
   if (leaderEpoch < core.latestEpoch) {
-    return refuse("FENCED_LEADER_EPOCH", `leader epoch ${leaderEpoch} is below ${core.latestEpoch}, the log's latest`);
+    return refuse(
+      "FENCED_LEADER_EPOCH",
+      `leader epoch ${leaderEpoch} is below ${core.latestEpoch}, the log's latest`,
+    );
   }
   const isMarker = origin === "coordinator" && records.length > 0 && isWholeControlBatch(records, config);
   let logAppendTimeMs: Timestamp = NO_TIMESTAMP;
@@ -144,10 +147,17 @@ export function appendReplicated(
   const push = (end: number, pieceEnd: Offset): void => {
     const records = start === 0 && end === batches.length ? batches : batches.subarray(start, end);
     core.nextOffset = pieceEnd;
-    const piece = { records, baseOffset: baseOffsetOf(records), endOffset: pieceEnd, rollSnapshot, aborted, hasProducer };
+    const piece = {
+      records,
+      baseOffset: baseOffsetOf(records),
+      endOffset: pieceEnd,
+      rollSnapshot,
+      aborted,
+      hasProducer,
+    };
     done = queue.push(piece);
   };
-  for (let at = 0; at < batches.length; ) {
+  for (let at = 0; at < batches.length;) {
     const baseOffset = baseOffsetOf(batches, at);
     const sizeBytes = batchSizeOf(batches, at);
     const snapshot = planRoll(core, config, sizeBytes, addOffset(lastOffsetOf(batches, at), 1), baseOffset);
@@ -181,10 +191,16 @@ function refusal(core: LogCore, records: Buffer): Refusal | undefined {
   if (unavailable !== undefined) return unavailable;
   if (core.barrier !== undefined) return refuse("KAFKA_STORAGE_ERROR", `${core.directory}: ${core.barrier}`);
   if (core.isRepairing) {
-    return refuse("KAFKA_STORAGE_ERROR", `${core.directory} is being repaired after a failed write; try again`);
+    return refuse(
+      "KAFKA_STORAGE_ERROR",
+      `${core.directory} is being repaired after a failed write; try again`,
+    );
   }
   if (core.fullUntilMs > 0 && core.deps.clock.monotonicMs() < core.fullUntilMs) {
-    return refuse("KAFKA_STORAGE_ERROR", `the disk of ${core.directory} is full; free space, appends then go on by themselves`);
+    return refuse(
+      "KAFKA_STORAGE_ERROR",
+      `the disk of ${core.directory} is full; free space, appends then go on by themselves`,
+    );
   }
   const pendingBytes = core.queue?.pendingBytes ?? 0;
   const { maxPendingBytes } = core.deps.limits;
@@ -228,7 +244,7 @@ function checkReplicated(
   let expected = core.nextOffset;
   let epoch = core.latestEpoch;
   let hasProducer = false;
-  for (let at = 0; at < batches.length; ) {
+  for (let at = 0; at < batches.length;) {
     const header = checkBatchHeader(batches, at, batches.length - at, MAX_INT32);
     if (!header.ok) return refuse("CORRUPT_MESSAGE", `the batch at byte ${at}: ${header.reason}`);
     const baseOffset = baseOffsetOf(batches, at);
@@ -237,7 +253,10 @@ function checkReplicated(
       return refuse("CORRUPT_MESSAGE", `the batch at offset ${baseOffset} does not match its CRC-32C`);
     }
     if (!isContiguous(core, config, baseOffset, lastOffsetOf(batches, at), expected, at)) {
-      return refuse("OFFSET_OUT_OF_RANGE", `the batch begins at offset ${baseOffset} where ${expected} is expected`);
+      return refuse(
+        "OFFSET_OUT_OF_RANGE",
+        `the batch begins at offset ${baseOffset} where ${expected} is expected`,
+      );
     }
     if (batchEpoch < epoch || batchEpoch > currentEpoch) {
       return refuse(
@@ -265,7 +284,12 @@ function isContiguous(
 ): boolean {
   if (baseOffset === expected) return true;
   if (baseOffset > expected) return config.isCompacting;
-  return at === 0 && core.segments.sizeBytes === 0 && core.nextOffset === core.logEndOffset && lastOffset >= expected;
+  return (
+    at === 0 &&
+    core.segments.sizeBytes === 0 &&
+    core.nextOffset === core.logEndOffset &&
+    lastOffset >= expected
+  );
 }
 
 /** Decides here, in order with the offsets, which batch begins a new segment; the snapshot is then that of this moment. */

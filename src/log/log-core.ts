@@ -144,7 +144,13 @@ export class LogCore {
   #lock: Promise<void> | undefined;
   #barred: Promise<void> | undefined;
 
-  constructor(options: PartitionLogOptions, deps: PartitionLogDeps, segments: Segment[], start: Offset, end: Offset) {
+  constructor(
+    options: PartitionLogOptions,
+    deps: PartitionLogDeps,
+    segments: Segment[],
+    start: Offset,
+    end: Offset,
+  ) {
     this.options = options;
     this.deps = deps;
     this.segments = new SegmentList(segments);
@@ -183,7 +189,8 @@ export class LogCore {
   /** Why nothing can be done with this log, if so. */
   unavailable(): Refusal | undefined {
     if (this.state === "open") return undefined;
-    const message = this.state === "closed" ? `the log ${this.directory} is closed` : this.offlineError().message;
+    const message =
+      this.state === "closed" ? `the log ${this.directory} is closed` : this.offlineError().message;
     return { ok: false, error: "KAFKA_STORAGE_ERROR", message };
   }
 
@@ -320,7 +327,9 @@ export class LogCore {
   async #buildIndexes(segment: Segment): Promise<SegmentIndexes> {
     const { files, clock, logger } = this.deps;
     const sizeBytes = segment.sizeBytes;
-    logger.warn("the indexes of a segment are missing or wrong and are built again", { path: segment.logPath });
+    logger.warn("the indexes of a segment are missing or wrong and are built again", {
+      path: segment.logPath,
+    });
     const producers = await this.loadProducers(segment.baseOffset);
     const scratch = new Segment(segment.directory, segment.baseOffset, segment.createdMs);
     const handle = await files.acquire(segment.logPath, "read");

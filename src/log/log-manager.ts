@@ -2,29 +2,26 @@ import { errorMessage, LograftError, operationError } from "../base/errors.ts";
 import type { TopicId } from "../model/ids.ts";
 import { offset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
-import { topicPartitionKey, validateTopicName } from "../model/topic-partition.ts";
+import { topicPartitionKey } from "../model/topic-partition.ts";
 import type { TopicPartition, TopicPartitionKey } from "../model/topic-partition.ts";
 import { BackgroundTasks } from "./background-tasks.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory, OpenedDirectory } from "./data-directory.ts";
-import { FileHandleCache } from "./file-handle-cache.ts";
-import { deletedDirName, partitionDirName } from "./file-names.ts";
 import { FlushTimer } from "./flush-timer.ts";
-import { SyncScheduler } from "./flusher.ts";
-import { IndexCache } from "./index-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import { DEFAULT_LOG_LIMITS } from "./log-core.ts";
 import type { LogHost, PartitionLogDeps } from "./log-core.ts";
 import { LOG_MANAGER_DEFAULTS } from "./log-manager-options.ts";
 import type { LogManagerDeps, LogManagerOptions } from "./log-manager-options.ts";
+import { makeResources } from "./log-resources.ts";
+import type { LogResources } from "./log-resources.ts";
 import type { DirectoryMeta } from "./meta-file.ts";
 import { forEachOf } from "./parallel.ts";
 import { PartitionLog } from "./partition-log.ts";
 import { recoverPartitions } from "./recover-partitions.ts";
 import { RetentionPass } from "./retention-pass.ts";
 import type { ClosedLog } from "./shutdown-marker.ts";
-import { TailCache } from "./tail-cache.ts";
 
 /** A partition with a directory here. */
 export interface ListedPartition {
@@ -81,24 +78,20 @@ export class LogManager {
     this.wasCleanShutdown = opened.marker !== undefined;
     this.previousBrokerEpoch = opened.marker?.brokerEpoch;
     const { clock, disk, logger } = deps;
-    const { maxOpenFiles, maxConcurrentSyncs, tailCacheBytes, tailCachePartitionBytes, indexCacheBytes } =
-      this.#options;
     this.#flushTimer = new FlushTimer({ clock });
     this.#tasks = new BackgroundTasks({ clock, logger });
     this.#retention = new RetentionPass(
       { maxClockJumpMs: this.#options.maxClockJumpMs, settleMs: this.#options.retentionIntervalMs * 2 },
       deps,
     );
+    const limits = { ...DEFAULT_LOG_LIMITS, ...options.limits };
     this.#logDeps = {
       clock,
       disk,
       logger,
-      files: new FileHandleCache({ maxOpen: maxOpenFiles }, { disk, logger }),
-      tail: new TailCache({ maxBytes: tailCacheBytes, maxPartitionBytes: tailCachePartitionBytes }),
-      syncs: new SyncScheduler({ maxConcurrent: maxConcurrentSyncs }),
-      indexes: new IndexCache({ maxBytes: indexCacheBytes }),
+      limits,
       host: this.#makeHost(),
-      limits: { ...DEFAULT_LOG_LIMITS, ...options.limits },
+      ...makeResources(this.#options, deps),
     };
     for (const [key, topicPartition] of opened.partitions) {
       const closed = opened.marker?.logs.get(key);
@@ -139,7 +132,7 @@ export class LogManager {
   }
 
   /** Shared parts, for metrics. */
-  get resources(): Pick<PartitionLogDeps, "files" | "tail" | "syncs" | "indexes"> {
+  get resources(): LogResources {
     return this.#logDeps;
   }
 
@@ -163,12 +156,12 @@ export class LogManager {
   list(): ListedPartition[] {
     const listed: ListedPartition[] = [];
     for (const [key, { topicPartition }] of this.#known) {
-      listed.push({ topicPartition, isOpen: this.#logs.has(key) });
+      const log = this.#logs.get(key);
+      if (log?.hasDirectory !== false) listed.push({ topicPartition, isOpen: log !== undefined });
     }
     return listed.sort(
-      (a, b) =>
-        a.topicPartition.topic.localeCompare(b.topicPartition.topic) ||
-        a.topicPartition.partition - b.topicPartition.partition,
+      ({ topicPartition: a }, { topicPartition: b }) =>
+        a.topic.localeCompare(b.topic) || a.partition - b.partition,
     );
   }
 
@@ -265,18 +258,14 @@ export class LogManager {
     topicId: TopicId,
     config: () => LogConfig,
   ): Promise<PartitionLog> {
-    const directory = this.#pathOf(topicPartition);
+    const directory = this.#directory.pathOf(topicPartition);
     await this.#deleting.get(key);
     const known = this.#known.get(key);
-    let exists = false;
-    if (known !== undefined) {
-      const found = await this.#directory.topicIdOf(directory);
-      if (found !== undefined && found !== topicId) throw inconsistentTopic(directory, found, topicId);
-      exists = found !== undefined;
-    }
+    const found = known === undefined ? undefined : await this.#directory.topicIdOf(directory);
+    if (found !== undefined && found !== topicId) throw inconsistentTopic(directory, found, topicId);
     const closed = known?.closed;
     const log = await PartitionLog.open({ topicPartition, topicId, directory, config }, this.#logDeps, {
-      exists,
+      exists: found !== undefined,
       clean: closed?.isClean === true,
       recoveryPoint: closed?.recoveryPoint ?? this.#checkpoints.recoveryPointOf(key),
       logStartOffset: this.#checkpoints.logStartOf(key) ?? closed?.logStartOffset ?? ZERO,
@@ -293,11 +282,11 @@ export class LogManager {
   }
 
   async #delete(key: TopicPartitionKey, topicPartition: TopicPartition, topicId: TopicId): Promise<void> {
-    const { disk, logger, random } = this.#deps;
+    const { logger, random } = this.#deps;
     await this.#opening.get(key)?.catch(ignore);
     const log = this.#logs.get(key);
     if (log !== undefined && log.topicId !== topicId) return;
-    const directory = this.#pathOf(topicPartition);
+    const directory = this.#directory.pathOf(topicPartition);
     const delayMs =
       this.#deps.configOf?.(topicPartition.topic)?.fileDeleteDelayMs ??
       this.#options.defaultConfig.fileDeleteDelayMs;
@@ -306,13 +295,10 @@ export class LogManager {
       // What it could not keep is deleted anyway.
       await log.close().catch(ignore);
     }
-    const isThere = (await disk.stat(directory)) !== undefined;
-    if (isThere) {
-      const found = await this.#directory.topicIdOf(directory);
-      if (found !== undefined && found !== topicId) return;
-      const trash = `${this.#directory.path}/${deletedDirName(topicPartition, Buffer.from(random.bytes(16)).toString("hex"))}`;
-      await disk.rename(directory, trash);
-      await disk.syncDir(this.#directory.path);
+    const moved = await this.#directory.moveToTrash(topicPartition, topicId, random);
+    if (moved === "other topic") return;
+    const { trash } = moved;
+    if (trash !== undefined) {
       logger.info("a partition was deleted; its directory is removed later", { directory, trash, delayMs });
       this.#removeDirLater(trash, delayMs);
     }
@@ -324,7 +310,7 @@ export class LogManager {
     const { configOf } = this.#deps;
     const config = configOf?.(topicPartition.topic);
     if (config === undefined || !config.isDeleting) return undefined;
-    const topicId = await this.#directory.topicIdOf(this.#pathOf(topicPartition));
+    const topicId = await this.#directory.topicIdOf(this.#directory.pathOf(topicPartition));
     if (topicId === undefined) return undefined;
     return this.open(topicPartition, topicId, () => configOf?.(topicPartition.topic) ?? config);
   }
@@ -336,7 +322,7 @@ export class LogManager {
     const recovered = await recoverPartitions(
       [...this.#known.entries()].map(([key, { topicPartition }]) => ({
         key,
-        directory: this.#pathOf(topicPartition),
+        directory: this.#directory.pathOf(topicPartition),
         config: configOf?.(topicPartition.topic) ?? defaultConfig,
         logStartOffset: this.#checkpoints.logStartOf(key) ?? ZERO,
         recoveryPoint: this.#checkpoints.recoveryPointOf(key),
@@ -420,19 +406,6 @@ export class LogManager {
     }
     await this.#logDeps.files.close();
     await this.#lock.release();
-  }
-
-  /** H75: only what a topic may be named becomes a path, and that has no separator. */
-  #pathOf(topicPartition: TopicPartition): string {
-    const { topic, partition } = topicPartition;
-    const validity = validateTopicName(topic);
-    if (!validity.ok || !Number.isInteger(partition) || partition < 0 || partition > 0x7fffffff) {
-      throw operationError(
-        "INVALID_ARGUMENT",
-        validity.ok ? `${partition} is not a partition number` : validity.reason,
-      );
-    }
-    return `${this.#directory.path}/${partitionDirName(topicPartition)}`;
   }
 }
 

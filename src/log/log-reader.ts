@@ -71,7 +71,7 @@ async function readFromDisk(
 ): Promise<ReadResult> {
   const rebuilt = new Set<Segment>();
   let at = from;
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; ) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS;) {
     const refused = refuseRead(core, at);
     if (refused !== undefined) return refused;
     const endOffset = readableEnd(core, limit);
@@ -102,7 +102,10 @@ async function readFromDisk(
     }
     return found ?? nothingAt(at);
   }
-  return refuse("KAFKA_STORAGE_ERROR", `${core.directory} is cut or deleted faster than it can be read; try again`);
+  return refuse(
+    "KAFKA_STORAGE_ERROR",
+    `${core.directory} is cut or deleted faster than it can be read; try again`,
+  );
 }
 
 interface SegmentRead {
@@ -172,14 +175,21 @@ async function readBatches(
       position += at;
       at = 0;
       buffer = await readAt(file, position, Math.min(fileEnd - position, Math.max(header.size, maxBytes)));
-      if (buffer.length < header.size) return damaged(core, segment, position, "the file ends inside a batch");
+      if (buffer.length < header.size)
+        return damaged(core, segment, position, "the file ends inside a batch");
     }
     return collect(core, segment, buffer.subarray(at), position + at, window);
   }
 }
 
 /** Takes whole batches from the front of `buffer`; the first one is there as a whole. */
-function collect(core: LogCore, segment: Segment, buffer: Buffer, position: number, window: BatchWindow): SegmentRead {
+function collect(
+  core: LogCore,
+  segment: Segment,
+  buffer: Buffer,
+  position: number,
+  window: BatchWindow,
+): SegmentRead {
   const { from, maxBytes, endOffset, fileEnd } = window;
   const { isCompacting } = core.config;
   let at = 0;
@@ -189,11 +199,14 @@ function collect(core: LogCore, segment: Segment, buffer: Buffer, position: numb
     const fault = !header.ok ? header.reason : undefined;
     const size = header.ok ? header.size : 0;
     if (fault === undefined && (at + size > buffer.length || (at > 0 && at + size > maxBytes))) break;
-    const isOutOfPlace = !isCompacting && (at === 0 ? baseOffsetOf(buffer) > from : baseOffsetOf(buffer, at) !== nextOffset);
+    const isOutOfPlace =
+      !isCompacting && (at === 0 ? baseOffsetOf(buffer) > from : baseOffsetOf(buffer, at) !== nextOffset);
     if (fault !== undefined || isOutOfPlace || !verifyBatchCrc(buffer, at)) {
       // What precedes it is served; the next read begins here and names it.
       if (at > 0) break;
-      const wrong = isOutOfPlace ? `a batch of offset ${baseOffsetOf(buffer)} stands where ${from} should` : undefined;
+      const wrong = isOutOfPlace
+        ? `a batch of offset ${baseOffsetOf(buffer)} stands where ${from} should`
+        : undefined;
       return damaged(core, segment, position, fault ?? wrong ?? "a batch does not match its CRC-32C");
     }
     const lastOffset = lastOffsetOf(buffer, at);
@@ -204,7 +217,10 @@ function collect(core: LogCore, segment: Segment, buffer: Buffer, position: numb
   if (at === 0) return { found: nothingAt(from), isIndexWrong: false };
   const chunk = buffer.subarray(0, at);
   const firstOffset = baseOffsetOf(chunk);
-  return { found: { ok: true, chunks: [chunk], sizeBytes: at, firstOffset, nextOffset }, isIndexWrong: false };
+  return {
+    found: { ok: true, chunks: [chunk], sizeBytes: at, firstOffset, nextOffset },
+    isIndexWrong: false,
+  };
 }
 
 /** H42, H46: a damaged batch is named, never served, never cut. */
@@ -260,7 +276,11 @@ export async function maxTimestampOfSegment(core: LogCore, segment: Segment): Pr
 }
 
 /** See `PartitionLog.abortedTransactions`. */
-export async function findAborted(core: LogCore, from: Offset, endOffset: Offset): Promise<AbortedTransaction[]> {
+export async function findAborted(
+  core: LogCore,
+  from: Offset,
+  endOffset: Offset,
+): Promise<AbortedTransaction[]> {
   const aborted: AbortedTransaction[] = [];
   let segment = core.segments.covering(from) ?? core.segments.first;
   while (segment !== undefined) {
@@ -290,7 +310,8 @@ async function findRecord(
         if (!isWanted(maxTimestampOf(buffer, at), lastOffsetOf(buffer, at))) continue;
         const records = new RecordReader(buffer, at, { maxInflatedBytes: DEFAULT_MAX_INFLATED_BYTES });
         for (let record = records.next(); record !== undefined; record = records.next()) {
-          if (isWanted(record.timestamp, record.offset)) return { timestamp: record.timestamp, offset: record.offset };
+          if (isWanted(record.timestamp, record.offset))
+            return { timestamp: record.timestamp, offset: record.offset };
         }
       }
     }

@@ -67,7 +67,10 @@ export async function resetLog(core: LogCore, writer: LogWriter, offset: Offset)
 /** See `PartitionLog.advanceLogStart`. */
 export async function advanceStart(core: LogCore, offset: Offset): Promise<void> {
   core.assertOpen();
-  assert(offset <= core.logEndOffset, "the log start would lie behind its end", { offset, end: core.logEndOffset });
+  assert(offset <= core.logEndOffset, "the log start would lie behind its end", {
+    offset,
+    end: core.logEndOffset,
+  });
   if (offset <= core.logStartOffset) return;
   await core.deps.host.persistLogStart(core.options.topicPartition, offset);
   core.assertOpen();
@@ -118,7 +121,8 @@ export async function trimLog(
   const start = maxOffset(core.logStartOffset, last.endOffset);
   await core.deps.host.persistLogStart(core.options.topicPartition, start);
   // The log may have been cut, reset or closed while the checkpoint was written.
-  if (core.state !== "open" || core.generation !== generation || core.segments.all()[count - 1] !== last) return 0;
+  if (core.state !== "open" || core.generation !== generation || core.segments.all()[count - 1] !== last)
+    return 0;
   core.logStartOffset = maxOffset(core.logStartOffset, start);
   if (core.epochs?.truncateFromStart(core.logStartOffset) === true) core.areEpochsDirty = true;
   const removed = core.segments.removeFirst(count);
@@ -141,7 +145,12 @@ const NONE = -1 as SegmentAge["maxTimestamp"];
 async function rollIfIdle(core: LogCore, writer: LogWriter, nowMs: number): Promise<void> {
   const isDue = (): boolean => {
     const active = core.segments.active;
-    if (core.state !== "open" || active === undefined || active.isEmpty || core.nextOffset !== core.logEndOffset) {
+    if (
+      core.state !== "open" ||
+      active === undefined ||
+      active.isEmpty ||
+      core.nextOffset !== core.logEndOffset
+    ) {
       return false;
     }
     return nowMs - active.createdMs >= core.config.segmentMs || core.logStartOffset >= core.logEndOffset;
@@ -233,9 +242,14 @@ async function cutSegment(core: LogCore, segment: Segment, offset: Offset): Prom
   try {
     let position = segment.sizeBytes;
     let end = offset;
-    const reader = new BatchReader(handle.file, indexes.offsetIndex.lookup(offset).position, segment.sizeBytes, {
-      verifyCrc: false,
-    });
+    const reader = new BatchReader(
+      handle.file,
+      indexes.offsetIndex.lookup(offset).position,
+      segment.sizeBytes,
+      {
+        verifyCrc: false,
+      },
+    );
     scan: while (await reader.fill()) {
       while (reader.next()) {
         if (lastOffsetOf(reader.buffer, reader.at) < offset) continue;

@@ -54,7 +54,8 @@ export class LogWriter implements Flushable {
   async settle(target: Offset): Promise<void> {
     const core = this.#core;
     // A failed write moves `nextOffset` back: what was above it has its answer.
-    while (core.state === "open" && core.logEndOffset < Math.min(target, core.nextOffset)) await this.#draining;
+    while (core.state === "open" && core.logEndOffset < Math.min(target, core.nextOffset))
+      await this.#draining;
   }
 
   /** Begins a new segment. The caller holds the log's lock and nothing is queued. @throws LograftError */
@@ -104,7 +105,8 @@ export class LogWriter implements Flushable {
     if (first === undefined) return;
     if (core.segments.active === undefined) await this.#createSegment(first.baseOffset);
     else if (first.baseOffset < core.segments.active.baseOffset) await this.#beginBelow(first.baseOffset);
-    else if (first.rollSnapshot !== undefined && !this.#active().isEmpty) await this.#roll(first.rollSnapshot);
+    else if (first.rollSnapshot !== undefined && !this.#active().isEmpty)
+      await this.#roll(first.rollSnapshot);
     if (core.areEpochsDirty) await this.#saveEpochs();
     const segment = this.#active();
     const indexes = segment.indexes ?? (await core.indexesOf(segment));
@@ -119,9 +121,13 @@ export class LogWriter implements Flushable {
     const { indexIntervalBytes, flushPolicy, flushMs } = core.config;
     for (const append of run) {
       const { records } = append;
-      for (let at = 0; at < records.length; ) {
+      for (let at = 0; at < records.length;) {
         const sizeBytes = batchSizeOf(records, at);
-        const batch = { lastOffset: lastOffsetOf(records, at), maxTimestamp: maxTimestampOf(records, at), sizeBytes };
+        const batch = {
+          lastOffset: lastOffsetOf(records, at),
+          maxTimestamp: maxTimestampOf(records, at),
+          sizeBytes,
+        };
         segment.onWritten(batch, indexes, indexIntervalBytes);
         at += sizeBytes;
       }
@@ -202,7 +208,8 @@ export class LogWriter implements Flushable {
       core.goOffline(error, "an append failed");
       return;
     }
-    const hadProducers = run.some((append) => append.hasProducer) || core.queue?.hasUnwrittenProducer === true;
+    const hadProducers =
+      run.some((append) => append.hasProducer) || core.queue?.hasUnwrittenProducer === true;
     const isFull = error.code === "DISK_FULL";
     core.isRepairing = true;
     core.nextOffset = core.logEndOffset;

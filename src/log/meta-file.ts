@@ -33,7 +33,8 @@ export function parseMeta(text: string, path: string): DirectoryMeta {
   const fields = new Map<string, string>();
   for (const line of text.split("\n")) {
     const separator = line.indexOf("=");
-    if (separator > 0 && !line.startsWith("#")) fields.set(line.slice(0, separator).trim(), line.slice(separator + 1).trim());
+    if (separator > 0 && !line.startsWith("#"))
+      fields.set(line.slice(0, separator).trim(), line.slice(separator + 1).trim());
   }
   const version = Number(fields.get("version"));
   if (Number.isInteger(version) && version !== META_VERSION) {

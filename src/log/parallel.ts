@@ -1,5 +1,9 @@
 /** Runs `task` for each item, at most `limit` at the same time; the first failure stops the rest from starting. */
-export async function forEachOf<T>(items: readonly T[], limit: number, task: (item: T) => Promise<void>): Promise<void> {
+export async function forEachOf<T>(
+  items: readonly T[],
+  limit: number,
+  task: (item: T) => Promise<void>,
+): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
     for (;;) {

@@ -53,7 +53,11 @@ export class PartitionLog {
    * Opens, after a crash recovers, the log in `options.directory`. A damaged one opens "offline": what lies below the
    * damage is served, nothing is appended. @throws LograftError DISK_READ_FAILED, DISK_WRITE_FAILED, DISK_SYNC_FAILED.
    */
-  static async open(options: PartitionLogOptions, deps: PartitionLogDeps, how: OpenHow): Promise<PartitionLog> {
+  static async open(
+    options: PartitionLogOptions,
+    deps: PartitionLogDeps,
+    how: OpenHow,
+  ): Promise<PartitionLog> {
     const { clock, disk, logger, limits } = deps;
     const { directory } = options;
     if (!how.exists) {
@@ -322,7 +326,11 @@ export class PartitionLog {
       segment.areIndexesDirty = false;
     }
     if (core.areEpochsDirty && core.epochs !== undefined) {
-      await writeAtomically(disk, `${core.directory}/${LEADER_EPOCH_FILE}`, Buffer.from(core.epochs.toText()));
+      await writeAtomically(
+        disk,
+        `${core.directory}/${LEADER_EPOCH_FILE}`,
+        Buffer.from(core.epochs.toText()),
+      );
     }
     // One that is there already stands for the same log below it. Without any the next start would replay a segment.
     const snapshotPath = `${core.directory}/${segmentFileName(core.logEndOffset, "snapshot")}`;

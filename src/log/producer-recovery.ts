@@ -48,7 +48,12 @@ export async function loadProducers(source: ProducerSource, endOffset: Offset): 
 }
 
 /** Writes the snapshot that stands for the log below `endOffset`, durably. */
-export async function saveSnapshot(disk: Disk, directory: string, endOffset: Offset, bytes: Buffer): Promise<void> {
+export async function saveSnapshot(
+  disk: Disk,
+  directory: string,
+  endOffset: Offset,
+  bytes: Buffer,
+): Promise<void> {
   await writeAtomically(disk, `${directory}/${segmentFileName(endOffset, "snapshot")}`, bytes);
 }
 
@@ -63,7 +68,11 @@ export async function listSnapshots(disk: Disk, directory: string): Promise<Offs
 }
 
 /** Answers the offset from which batches are to be replayed. */
-async function loadSnapshot(source: ProducerSource, producers: ProducerState, endOffset: Offset): Promise<Offset> {
+async function loadSnapshot(
+  source: ProducerSource,
+  producers: ProducerState,
+  endOffset: Offset,
+): Promise<Offset> {
   const { disk, directory, logger } = source;
   for (const offset of await listSnapshots(disk, directory)) {
     if (offset > endOffset) continue;

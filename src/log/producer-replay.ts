@@ -47,7 +47,9 @@ export function replayBatch(
 function markerOf(buffer: Buffer, at: number): TransactionMarker | "other" {
   try {
     const marker = decodeMarkerBatch(buffer, at);
-    return marker === undefined ? "other" : { type: marker.outcome, coordinatorEpoch: marker.coordinatorEpoch };
+    return marker === undefined
+      ? "other"
+      : { type: marker.outcome, coordinatorEpoch: marker.coordinatorEpoch };
   } catch (error: unknown) {
     // Its checksum is right, so this is what somebody wrote. Stopping here would keep the whole partition from opening.
     if (error instanceof ProtocolError) return "other";

@@ -48,7 +48,11 @@ export async function recoverPartitions(
       if (found.damage === undefined) {
         let sizeBytes = 0;
         for (const segment of found.segments) sizeBytes += segment.sizeBytes;
-        recovered.set(key, { logStartOffset: found.logStartOffset, logEndOffset: found.logEndOffset, sizeBytes });
+        recovered.set(key, {
+          logStartOffset: found.logStartOffset,
+          logEndOffset: found.logEndOffset,
+          sizeBytes,
+        });
       }
     } catch (error: unknown) {
       if (!(error instanceof LograftError)) throw error;

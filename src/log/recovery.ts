@@ -1,11 +1,17 @@
 import type { Logger } from "../base/logger.ts";
 import { maxOffset, NO_TIMESTAMP } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
-import { BATCH_HEADER_BYTES, baseOffsetOf, leaderEpochOf, maxTimestampOf } from "../model/record-batch.ts";
+import { BATCH_HEADER_BYTES, maxTimestampOf } from "../model/record-batch.ts";
 import { readFully } from "../platform/disk.ts";
 import type { Disk, DiskEntry, DiskFile } from "../platform/disk.ts";
-import { isTemporaryName, readIfPresent, writeAtomically } from "./checkpoint-file.ts";
-import { LEADER_EPOCH_FILE, parseSegmentFileName, SEGMENT_FILE_KINDS, segmentFileName } from "./file-names.ts";
+import { isTemporaryName, writeAtomically } from "./checkpoint-file.ts";
+import {
+  LEADER_EPOCH_FILE,
+  parseSegmentFileName,
+  SEGMENT_FILE_KINDS,
+  segmentFileName,
+} from "./file-names.ts";
+import { loadEpochs } from "./epoch-recovery.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import { listSnapshots, loadProducers, saveSnapshot } from "./producer-recovery.ts";
@@ -13,7 +19,13 @@ import type { ProducerSource } from "./producer-recovery.ts";
 import { ProducerState } from "./producer-state.ts";
 import { scanBatches } from "./record-scan.ts";
 import { Segment } from "./segment.ts";
-import { buildIndexes, emptyIndexes, findMaxTimestampInFile, readIndexes, saveIndexes } from "./segment-indexes.ts";
+import {
+  buildIndexes,
+  emptyIndexes,
+  findMaxTimestampInFile,
+  readIndexes,
+  saveIndexes,
+} from "./segment-indexes.ts";
 import { judgeTail } from "./torn-tail.ts";
 
 /** Which log to load and what is known of it. */
@@ -70,7 +82,8 @@ export async function recoverLog(input: RecoveryInput, deps: RecoveryDeps): Prom
   const { directory } = input;
   const segments = await findSegments(input, deps);
   const first = segments[0];
-  const logStart = first === undefined ? input.logStartOffset : maxOffset(input.logStartOffset, first.baseOffset);
+  const logStart =
+    first === undefined ? input.logStartOffset : maxOffset(input.logStartOffset, first.baseOffset);
   const source: ProducerSource = {
     disk,
     logger: deps.logger,
@@ -94,7 +107,8 @@ export async function recoverLog(input: RecoveryInput, deps: RecoveryDeps): Prom
   if (!found.isClean && found.damage === undefined && segments.length > 0) {
     await saveSnapshot(disk, directory, logEnd, producers.snapshot());
   }
-  if (found.damage === undefined && segments.length > 0) await dropOldSnapshots(disk, directory, segments, logEnd);
+  if (found.damage === undefined && segments.length > 0)
+    await dropOldSnapshots(disk, directory, segments, logEnd);
   const { damage, cutBytes } = found;
   return { segments, logStartOffset: logStart, logEndOffset: logEnd, epochs, producers, damage, cutBytes };
 }
@@ -125,7 +139,8 @@ async function findSegments(input: RecoveryInput, deps: RecoveryDeps): Promise<S
       unknown.push(name);
     }
   }
-  if (unknown.length > 0) logger.warn("files of unknown kind are left alone", { directory, files: unknown.slice(0, 10) });
+  if (unknown.length > 0)
+    logger.warn("files of unknown kind are left alone", { directory, files: unknown.slice(0, 10) });
   await Promise.all(
     segments.map(async (segment, index) => {
       segment.sizeBytes = (await disk.stat(segment.logPath))?.sizeBytes ?? 0;
@@ -148,7 +163,13 @@ async function loadClean(
 ): Promise<Found | undefined> {
   const active = segments.at(-1);
   if (active === undefined) {
-    return { logEndOffset: input.logStartOffset, producers: undefined, damage: undefined, cutBytes: 0, isClean: true };
+    return {
+      logEndOffset: input.logStartOffset,
+      producers: undefined,
+      damage: undefined,
+      cutBytes: 0,
+      isClean: true,
+    };
   }
   const indexes = await readIndexes(deps.disk, active, MAX_OFFSET, input.config);
   if (indexes === undefined) return undefined;
@@ -157,7 +178,8 @@ async function loadClean(
     const { offsetIndex, timeIndex } = indexes;
     const verdict = await scanBatches(file, offsetIndex.lastPosition, active.sizeBytes, {}, () => true);
     const end = verdict.nextOffset ?? active.baseOffset;
-    if (verdict.problem !== undefined || (timeIndex.entryCount > 0 && end <= timeIndex.lastEntry.offset)) return undefined;
+    if (verdict.problem !== undefined || (timeIndex.entryCount > 0 && end <= timeIndex.lastEntry.offset))
+      return undefined;
     // Nothing was appended since the recovery point, so a crash had nothing to tear.
     if (!input.isClean && end !== input.recoveryPoint) return undefined;
     active.endOffset = end;
@@ -182,7 +204,13 @@ async function scanFrom(
   if (from < 0) from = 0;
   const first = segments[from];
   if (first === undefined) {
-    return { logEndOffset: input.logStartOffset, producers: undefined, damage: undefined, cutBytes: 0, isClean: false };
+    return {
+      logEndOffset: input.logStartOffset,
+      producers: undefined,
+      damage: undefined,
+      cutBytes: 0,
+      isClean: false,
+    };
   }
   const producers = await loadProducers(source, first.baseOffset);
   let cutBytes = 0;
@@ -213,7 +241,14 @@ async function scanSegment(
   const sizeBytes = segment.sizeBytes;
   const file = await disk.open(segment.logPath, "write");
   try {
-    const { verdict } = await buildIndexes(file, segment, sizeBytes, input.config, producers, deps.monotonicMs);
+    const { verdict } = await buildIndexes(
+      file,
+      segment,
+      sizeBytes,
+      input.config,
+      producers,
+      deps.monotonicMs,
+    );
     let cutBytes = 0;
     if (verdict.problem !== undefined) {
       const judged = await judgeTail(file, {
@@ -224,7 +259,8 @@ async function scanSegment(
         hasNewerSegment: next !== undefined,
       });
       const { position, message } = verdict.problem;
-      if (judged.kind === "damage") return { damage: reportDamage(segment, position, `${message}; ${judged.reason}`, deps), cutBytes };
+      if (judged.kind === "damage")
+        return { damage: reportDamage(segment, position, `${message}; ${judged.reason}`, deps), cutBytes };
       cutBytes = sizeBytes - position;
       logger.warn("the torn end of a log was cut off", {
         path: segment.logPath,
@@ -257,7 +293,12 @@ function reportDamage(segment: Segment, position: number, reason: string, deps: 
   const offset = segment.endOffset;
   deps.logger.error("a log is damaged; nothing was cut", { path: segment.logPath, position, offset, reason });
   segment.damagedFrom = position;
-  return { path: segment.logPath, position, offset, message: `${segment.logPath} is damaged at byte ${position}: ${reason}` };
+  return {
+    path: segment.logPath,
+    position,
+    offset,
+    message: `${segment.logPath} is damaged at byte ${position}: ${reason}`,
+  };
 }
 
 /** Records older than the segment's own age make it older, so that a restart does not put off its roll. */
@@ -268,43 +309,6 @@ async function noteAge(file: DiskFile, segment: Segment, wallMs: number): Promis
   segment.firstTimestamp = timestamp;
   if (timestamp !== NO_TIMESTAMP && timestamp < segment.createdMs) segment.createdMs = Math.max(0, timestamp);
   segment.createdMs = Math.min(segment.createdMs, wallMs);
-}
-
-/** From the file, else from the headers of all batches (H40). */
-async function loadEpochs(
-  segments: readonly Segment[],
-  logStart: Offset,
-  logEnd: Offset,
-  directory: string,
-  deps: RecoveryDeps,
-): Promise<LeaderEpochCache> {
-  const { disk, logger } = deps;
-  const path = `${directory}/${LEADER_EPOCH_FILE}`;
-  const text = await readIfPresent(disk, path);
-  let epochs = text === undefined ? undefined : LeaderEpochCache.parse(text.toString());
-  if (epochs === undefined) {
-    epochs = new LeaderEpochCache();
-    if (segments.every((segment) => segment.isEmpty)) return epochs;
-    logger.warn("the leader epochs of a log are built again from its batches", { path, wasDamaged: text !== undefined });
-    for (const segment of segments) await collectEpochs(segment, epochs, disk);
-    if (epochs.latestEpoch >= 0) await writeAtomically(disk, path, Buffer.from(epochs.toText()));
-  }
-  epochs.truncateFromEnd(logEnd);
-  epochs.truncateFromStart(logStart);
-  return epochs;
-}
-
-async function collectEpochs(segment: Segment, epochs: LeaderEpochCache, disk: Disk): Promise<void> {
-  const file = await disk.open(segment.logPath, "read");
-  try {
-    await scanBatches(file, 0, segment.sizeBytes, { verifyCrc: false }, ({ buffer, at }) => {
-      const epoch = leaderEpochOf(buffer, at);
-      if (epoch > epochs.latestEpoch) epochs.assign(epoch, baseOffsetOf(buffer, at));
-      return true;
-    });
-  } finally {
-    await file.close();
-  }
 }
 
 /** Keeps one for each segment's beginning and one for the log's end. Those behind the end stand for what is no more. */
@@ -349,5 +353,13 @@ async function startOver(
   await (await disk.open(first.logPath, "create")).close();
   await saveIndexes(disk, first, emptyIndexes(first, config));
   await disk.syncDir(directory);
-  return { segments: [first], logStartOffset: logStart, logEndOffset: logStart, epochs, producers, damage: undefined, cutBytes: 0 };
+  return {
+    segments: [first],
+    logStartOffset: logStart,
+    logEndOffset: logStart,
+    epochs,
+    producers,
+    damage: undefined,
+    cutBytes: 0,
+  };
 }

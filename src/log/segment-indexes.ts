@@ -45,7 +45,8 @@ export async function readIndexes(
   const offsetIndex = OffsetIndex.parse(baseOffset, offsets, sizeBytes, config.segmentIndexBytes);
   const timeIndex = TimeIndex.parse(baseOffset, times, endOffset, config.segmentIndexBytes);
   const transactionIndex = TransactionIndex.parse(baseOffset, transactions);
-  if (offsetIndex === undefined || timeIndex === undefined || transactionIndex === undefined) return undefined;
+  if (offsetIndex === undefined || timeIndex === undefined || transactionIndex === undefined)
+    return undefined;
   return { offsetIndex, timeIndex, transactionIndex };
 }
 
@@ -91,7 +92,11 @@ export async function buildIndexes(
       const baseOffset = baseOffsetOf(buffer, at);
       // No checksum covers the base offset; where nothing is compacted a hole tells that it is wrong.
       if (baseOffset !== segment.endOffset && !config.isCompacting && segment.sizeBytes > 0) {
-        gap = { position, reason: "offset", message: `base offset ${baseOffset} where ${segment.endOffset} is expected` };
+        gap = {
+          position,
+          reason: "offset",
+          message: `base offset ${baseOffset} where ${segment.endOffset} is expected`,
+        };
         return false;
       }
       const completed = replayBatch(producers, buffer, at, nowMs);
@@ -104,7 +109,10 @@ export async function buildIndexes(
       return true;
     },
   );
-  return { indexes, verdict: gap === undefined ? verdict : { ...verdict, validEnd: gap.position, problem: gap } };
+  return {
+    indexes,
+    verdict: gap === undefined ? verdict : { ...verdict, validEnd: gap.position, problem: gap },
+  };
 }
 
 /** Greatest timestamp of a segment whose time index need not know its last batches. The batches are not verified. */

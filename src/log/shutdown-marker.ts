@@ -37,7 +37,11 @@ export function parseMarker(text: string): ShutdownMarker | undefined {
     return undefined; // Cut or damaged.
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { version, brokerEpoch, logs } = value as { version?: unknown; brokerEpoch?: unknown; logs?: unknown };
+  const { version, brokerEpoch, logs } = value as {
+    version?: unknown;
+    brokerEpoch?: unknown;
+    logs?: unknown;
+  };
   if (version !== VERSION || typeof logs !== "object" || logs === null) return undefined;
   const closed = new Map<TopicPartitionKey, ClosedLog>();
   for (const [key, ends] of Object.entries(logs)) {

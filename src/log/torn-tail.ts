@@ -57,11 +57,11 @@ async function hasHole(file: DiskFile, position: number, end: number): Promise<b
   if (isZero(header.subarray(-8))) return true;
   const size = header.length === BATCH_HEADER_BYTES ? batchSizeOf(header) : 0;
   const batchEnd = size >= BATCH_HEADER_BYTES && position + size <= end ? position + size : end;
-  for (let start = position; start < batchEnd; ) {
+  for (let start = position; start < batchEnd;) {
     const stop = Math.min(batchEnd, sectorAfter(start + WINDOW_BYTES - SECTOR_BYTES));
     const window = Buffer.alloc(stop - start);
     await readFully(file, window, start);
-    for (let at = start; at < stop; ) {
+    for (let at = start; at < stop;) {
       const pieceEnd = Math.min(sectorAfter(at), batchEnd);
       const piece = window.subarray(at - start, pieceEnd - start);
       if (piece.length >= MIN_HOLE_BYTES && isZero(piece)) return true;

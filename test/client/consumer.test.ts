@@ -10,7 +10,11 @@ async function fill(
   count: number,
   size = 10,
 ): Promise<string[]> {
-  const producer = client.producer({ batchSize: Math.max(300, size * 3), lingerMs: 0 });
+  const producer = client.producer({
+    batchSize: Math.max(300, size * 3),
+    maxRequestBytes: Math.max(1024, size * 4),
+    lingerMs: 0,
+  });
   const values = Array.from({ length: count }, (_, index) => `${partition}:${index}`.padEnd(size, "."));
   await settle(
     producer.sendBatch(
@@ -253,15 +257,16 @@ describe("bounds", () => {
 describe("failures", () => {
   test("an iteration survives lost connections and moved leaders, and gives each record once in order", async () => {
     const h = harness({ topics: { t: 1 }, brokers: 3, latencyMs: 2 });
-    const values = await fill(h, "t", 0, 300);
+    const values = await fill(h, "t", 0, 300, 60);
     const consumer = h.client.consumer({ topics: ["t"] });
     const errors: LograftError[] = [];
+    let batches = 0;
     consumer.on("error", (error) => errors.push(error));
     const run = async (): Promise<string[]> => {
       const out: string[] = [];
       for await (const batch of consumer.batches()) {
         out.push(...batch.records().map((record) => record.value?.toString() ?? ""));
-        if (out.length % 9 === 0) h.cluster.cutStreams();
+        if (++batches % 4 === 0) h.cluster.cutStreams();
         if (out.length > 100 && out.length < 120) h.cluster.moveLeader("t", 0, 1);
         if (out.length > 200 && out.length < 220) h.cluster.moveLeader("t", 0, 2);
         if (out.length >= values.length) return out;

@@ -97,11 +97,7 @@ export class SimMachine {
   disk: SimDisk;
   machine: Machine;
 
-  constructor(
-    disk: SimDiskOptions = {},
-    limits: Parameters<typeof machineOn>[2] = {},
-    seed = 1,
-  ) {
+  constructor(disk: SimDiskOptions = {}, limits: Parameters<typeof machineOn>[2] = {}, seed = 1) {
     this.clock = new SimClock({}, { scheduler: this.scheduler });
     this.disk = new SimDisk(disk, { clock: this.clock, random: new SeededRandom(seed) });
     this.machine = machineOn(this.disk, this.clock, limits);
@@ -174,7 +170,12 @@ export function records(
   return builder.build();
 }
 
-export function append(log: PartitionLog, values: readonly string[], epoch = 0, timestamp = 1000): AppendResult {
+export function append(
+  log: PartitionLog,
+  values: readonly string[],
+  epoch = 0,
+  timestamp = 1000,
+): AppendResult {
   return log.append(records(values, { timestamp }), { leaderEpoch: epoch as LeaderEpoch, origin: "client" });
 }
 
@@ -205,7 +206,7 @@ export function recordsIn(chunks: readonly Buffer[]): ReadRecord[] {
 export async function readAll(log: PartitionLog, from?: number, maxBytes = 4096): Promise<ReadRecord[]> {
   const found: ReadRecord[] = [];
   const first = (from ?? log.logStartOffset) as Offset;
-  for (let at = first; at < log.logEndOffset; ) {
+  for (let at = first; at < log.logEndOffset;) {
     const result = await log.read(at, maxBytes);
     if (!result.ok) throw new Error(`read refused: ${result.error} ${result.message}`);
     found.push(...recordsIn(result.chunks).filter((record) => record.offset >= first));

@@ -58,7 +58,9 @@ test("a forgotten path is opened anew, while its holder still reads what it held
 test("a failed open is reported to everybody who waited and tried again by the next", async () => {
   const { m, cache } = await files(1, 4);
   m.disk.faults.arm({ kind: "error", operations: ["open"], errno: "EMFILE" });
-  const results = await m.run(Promise.allSettled([cache.acquire("/f0", "read"), cache.acquire("/f0", "read")]));
+  const results = await m.run(
+    Promise.allSettled([cache.acquire("/f0", "read"), cache.acquire("/f0", "read")]),
+  );
   expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
   cache.release(await m.run(cache.acquire("/f0", "read")));
 });

@@ -28,7 +28,12 @@ async function start(
   );
 }
 
-async function openAndFill(m: SimMachine, manager: LogManager, partition: number, count = 3): Promise<PartitionLog> {
+async function openAndFill(
+  m: SimMachine,
+  manager: LogManager,
+  partition: number,
+  count = 3,
+): Promise<PartitionLog> {
   const log = await m.run(manager.open(tp(partition), TOPIC_ID, () => CONFIG));
   for (let i = 0; i < count; i++) await m.run(accepted(append(log, [`p${partition}-${i}`])).done);
   return log;
@@ -101,10 +106,14 @@ describe("partitions", () => {
     const m = new SimMachine();
     const first = await start(m);
     await openAndFill(m, first, 0);
-    await expect(m.run(first.open(tp(0), OTHER_ID, () => CONFIG))).rejects.toMatchObject({ code: "INCONSISTENT_TOPIC_ID" });
+    await expect(m.run(first.open(tp(0), OTHER_ID, () => CONFIG))).rejects.toMatchObject({
+      code: "INCONSISTENT_TOPIC_ID",
+    });
     await m.run(first.close());
     const second = await start(m);
-    await expect(m.run(second.open(tp(0), OTHER_ID, () => CONFIG))).rejects.toMatchObject({ code: "INCONSISTENT_TOPIC_ID" });
+    await expect(m.run(second.open(tp(0), OTHER_ID, () => CONFIG))).rejects.toMatchObject({
+      code: "INCONSISTENT_TOPIC_ID",
+    });
     await m.run(second.delete(tp(0), OTHER_ID));
     const log = await m.run(second.open(tp(0), TOPIC_ID, () => CONFIG));
     expect(await m.run(readAll(log))).toHaveLength(3);
@@ -135,7 +144,9 @@ describe("partitions", () => {
     const next = await m.run(manager.open(tp(0), OTHER_ID, () => CONFIG));
     expect([next.logStartOffset, next.logEndOffset]).toEqual([0, 0]);
     await m.scheduler.advance(60_001);
-    expect((await m.run(m.disk.list("/var/data"))).filter(({ name }) => name.endsWith("-delete"))).toEqual([]);
+    expect((await m.run(m.disk.list("/var/data"))).filter(({ name }) => name.endsWith("-delete"))).toEqual(
+      [],
+    );
     await m.run(manager.close());
   });
 
@@ -251,7 +262,9 @@ describe("after a crash", () => {
     const manager = await start(m, { checkpointIntervalMs: 1000 });
     await openAndFill(m, manager, 0, 5);
     await m.scheduler.advance(1001);
-    const text = Buffer.from(m.disk.snapshotFiles("durable").get("/var/data/recovery-point-offset-checkpoint") ?? []);
+    const text = Buffer.from(
+      m.disk.snapshotFiles("durable").get("/var/data/recovery-point-offset-checkpoint") ?? [],
+    );
     expect(text.toString()).toBe("0\n1\nt 0 5\n");
     crashed(m, m.disk.crashDroppingAll());
     // Damage below the point is loss, not a torn write.
@@ -312,7 +325,9 @@ describe("timers", () => {
     const logs: PartitionLog[] = [];
     const idleTimers = m.scheduler.pendingCount;
     for (let p = 0; p < 10; p++) {
-      const log = await m.run(manager.open(tp(p), TOPIC_ID, () => ({ ...CONFIG, flushPolicy: "interval", flushMs: 500 })));
+      const log = await m.run(
+        manager.open(tp(p), TOPIC_ID, () => ({ ...CONFIG, flushPolicy: "interval", flushMs: 500 })),
+      );
       await m.run(accepted(append(log, ["x"])).done);
       logs.push(log);
     }
@@ -331,7 +346,9 @@ describe("timers", () => {
     await m.run(log.advanceLogStart(at(4)));
     await m.run(manager.checkpoint());
     const starts = Buffer.from(m.disk.snapshotFiles().get("/var/data/log-start-offset-checkpoint") ?? []);
-    const points = Buffer.from(m.disk.snapshotFiles().get("/var/data/recovery-point-offset-checkpoint") ?? []);
+    const points = Buffer.from(
+      m.disk.snapshotFiles().get("/var/data/recovery-point-offset-checkpoint") ?? [],
+    );
     await m.run(manager.delete(tp(0), TOPIC_ID));
     // The crash came after the directory was gone and before the checkpoints were written again.
     await put(m, "/var/data/log-start-offset-checkpoint", starts.toString());

@@ -8,7 +8,18 @@ import { SeededRandom } from "../../src/platform/random.ts";
 import { dropAll, keepAll, randomCrash } from "../../src/sim/crash-policy.ts";
 import type { CrashPolicy } from "../../src/sim/crash-policy.ts";
 import { SimDisk } from "../../src/sim/sim-disk.ts";
-import { accepted, append, at, DATA, DIRECTORY, machineOn, openLog, readAll, records, SimMachine } from "./engine.ts";
+import {
+  accepted,
+  append,
+  at,
+  DATA,
+  DIRECTORY,
+  machineOn,
+  openLog,
+  readAll,
+  records,
+  SimMachine,
+} from "./engine.ts";
 
 const CONFIG: Partial<LogConfig> = { segmentBytes: 700, indexIntervalBytes: 200 };
 
@@ -49,11 +60,16 @@ async function history(log: PartitionLog, known: Knowledge): Promise<void> {
   await log.close();
 }
 
-async function run(failAfterOperations?: number): Promise<{ m: SimMachine; disk: SimDisk; known: Knowledge }> {
+async function run(
+  failAfterOperations?: number,
+): Promise<{ m: SimMachine; disk: SimDisk; known: Knowledge }> {
   const m = new SimMachine();
   await m.prepare();
   const disk = new SimDisk(
-    { latency: { minMs: 0, maxMs: 2 }, ...(failAfterOperations === undefined ? {} : { failAfterOperations }) },
+    {
+      latency: { minMs: 0, maxMs: 2 },
+      ...(failAfterOperations === undefined ? {} : { failAfterOperations }),
+    },
     { clock: m.clock, random: new SeededRandom(11) },
   );
   const known: Knowledge = { acknowledged: new Map(), attempted: new Map() };
@@ -76,7 +92,10 @@ async function checkImage(m: SimMachine, image: SimDisk, known: Knowledge, label
   const found = await m.run(readAll(log, 0, 300));
   for (const [index, { offset, value }] of found.entries()) {
     expect(offset, `${label}: offsets are contiguous`).toBe(index);
-    expect(known.attempted.get(offset)?.has(value), `${label}: ${value} at ${offset} was never appended`).toBe(true);
+    expect(
+      known.attempted.get(offset)?.has(value),
+      `${label}: ${value} at ${offset} was never appended`,
+    ).toBe(true);
   }
   for (const [offset, value] of known.acknowledged) {
     expect(found[offset]?.value, `${label}: the acknowledged record at ${offset}`).toBe(value);
@@ -104,7 +123,8 @@ describe("a crash at every operation of the disk", () => {
         ["keep all", keepAll],
         ["drop all", dropAll],
       ];
-      for (let seed = 0; seed < 6; seed++) policies.push([`seed ${seed}`, randomCrash(new SeededRandom(n * 100 + seed))]);
+      for (let seed = 0; seed < 6; seed++)
+        policies.push([`seed ${seed}`, randomCrash(new SeededRandom(n * 100 + seed))]);
       for (const [name, policy] of policies) {
         const image = disk.imageAfter(policy, { clock: m.clock, random: new SeededRandom(1) });
         await checkImage(m, image, known, `crash after operation ${n}, ${name}`);
@@ -123,7 +143,9 @@ describe("a killed process", () => {
     for (let i = 0; i < 20; i++) await m.run(accepted(append(log, [`${i}`])).done);
     m.restartOn(m.disk.crashKeepingAll());
     const again = await m.open(CONFIG, { exists: true });
-    expect((await m.run(readAll(again))).map(({ value }) => value)).toEqual(Array.from({ length: 20 }, (_, i) => `${i}`));
+    expect((await m.run(readAll(again))).map(({ value }) => value)).toEqual(
+      Array.from({ length: 20 }, (_, i) => `${i}`),
+    );
   });
 
   test("that is restarted and crashes before anything new loses nothing either: recovery made it durable", async () => {
@@ -184,7 +206,9 @@ describe("a damaged log", () => {
     expect(log.state).toBe("offline");
     expect(log.failure?.message).toContain(`${LOG} is damaged at byte ${sizes[4]}`);
     expect(append(log, ["no"])).toMatchObject({ ok: false, error: "KAFKA_STORAGE_ERROR" });
-    expect((await m.run(readAll(log))).map(({ value }) => value)).toEqual([0, 1, 2, 3, 4].map((i) => `value ${i}`));
+    expect((await m.run(readAll(log))).map(({ value }) => value)).toEqual(
+      [0, 1, 2, 3, 4].map((i) => `value ${i}`),
+    );
     expect((await m.run(m.disk.stat(LOG)))?.sizeBytes).toBe(sizes[5]);
   });
 
@@ -225,7 +249,9 @@ describe("a damaged log", () => {
     await m.run(file.truncate(size - 3));
     const again = await m.open(CONFIG, { exists: true });
     expect(again.state).toBe("offline");
-    expect((await m.run(m.disk.list(DIRECTORY))).filter(({ name }) => name.endsWith(".log")).length).toBeGreaterThan(2);
+    expect(
+      (await m.run(m.disk.list(DIRECTORY))).filter(({ name }) => name.endsWith(".log")).length,
+    ).toBeGreaterThan(2);
   });
 
   test("that is shorter than its recovery point says so instead of going on", async () => {
@@ -240,17 +266,34 @@ describe("a damaged log", () => {
     const m = new SimMachine();
     await m.prepare();
     const log = await m.open(CONFIG);
-    const producer = { producerId: 5 as ProducerId, producerEpoch: 0 as ProducerEpoch, isTransactional: false };
+    const producer = {
+      producerId: 5 as ProducerId,
+      producerEpoch: 0 as ProducerEpoch,
+      isTransactional: false,
+    };
     for (let i = 0; i < 20; i++) {
       const batch = records([`value ${i}`], { producer: { ...producer, baseSequence: i } });
-      await m.run(accepted(log.append(batch, { leaderEpoch: i < 7 ? (0 as LeaderEpoch) : (3 as LeaderEpoch), origin: "client" })).done);
+      await m.run(
+        accepted(
+          log.append(batch, {
+            leaderEpoch: i < 7 ? (0 as LeaderEpoch) : (3 as LeaderEpoch),
+            origin: "client",
+          }),
+        ).done,
+      );
     }
     const expected = await m.run(readAll(log));
     await m.run(log.close());
-    const names = (await m.run(m.disk.list(DIRECTORY))).map(({ name }) => name).filter((name) => !/log$|metadata$/.test(name));
+    const names = (await m.run(m.disk.list(DIRECTORY)))
+      .map(({ name }) => name)
+      .filter((name) => !/log$|metadata$/.test(name));
     expect(names.length).toBeGreaterThan(8);
     for (const clean of [true, false]) {
-      for (const [damage, random] of [["zeros", undefined], ["empty", undefined], ["noise", new SeededRandom(3)]] as const) {
+      for (const [damage, random] of [
+        ["zeros", undefined],
+        ["empty", undefined],
+        ["noise", new SeededRandom(3)],
+      ] as const) {
         const image = m.disk.imageAfter(keepAll);
         for (const name of names) {
           const file = await m.run(image.open(`${DIRECTORY}/${name}`, "write"));

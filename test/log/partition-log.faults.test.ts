@@ -4,7 +4,10 @@ import { accepted, append, at, DIRECTORY, readAll, records, SimMachine } from ".
 
 const isLog = (path: string): boolean => path.endsWith(".log");
 
-async function written(count: number, limits = {}): Promise<{ m: SimMachine; log: Awaited<ReturnType<SimMachine["open"]>> }> {
+async function written(
+  count: number,
+  limits = {},
+): Promise<{ m: SimMachine; log: Awaited<ReturnType<SimMachine["open"]>> }> {
   const m = new SimMachine({}, limits);
   await m.prepare();
   const log = await m.open();
@@ -117,7 +120,13 @@ describe("a failed write that is not a full disk", () => {
 
   test("takes the log offline when it cannot be undone", async () => {
     const { m, log } = await written(2);
-    m.disk.faults.arm({ kind: "error", operations: ["write", "truncate"], errno: "EIO", path: isLog, times: 2 });
+    m.disk.faults.arm({
+      kind: "error",
+      operations: ["write", "truncate"],
+      errno: "EIO",
+      path: isLog,
+      times: 2,
+    });
     let told = 0;
     log.onAdvance(() => told++);
     expect(await m.run(outcome(accepted(append(log, ["lost"])).done))).toBe("KAFKA_STORAGE_ERROR");
@@ -216,8 +225,11 @@ describe("a disk fault at any single operation", () => {
         const again = await m.open({ segmentBytes: 400 }, { exists });
         const label = `${errno} at operation ${skip} (${fault.hits} hits)`;
         expect(again.state, label).toBe("open");
-        const found = new Map((await m.run(readAll(again))).map(({ offset, value }) => [Number(offset), value]));
-        for (const [offset, value] of kept) expect(found.get(offset), `${label}, offset ${offset}`).toBe(value);
+        const found = new Map(
+          (await m.run(readAll(again))).map(({ offset, value }) => [Number(offset), value]),
+        );
+        for (const [offset, value] of kept)
+          expect(found.get(offset), `${label}, offset ${offset}`).toBe(value);
       }
     }
   });

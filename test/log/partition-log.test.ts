@@ -1,6 +1,18 @@
 import { describe, expect, test } from "vitest";
 import type { LeaderEpoch, ProducerEpoch, ProducerId } from "../../src/model/offsets.ts";
-import { accepted, append, at, DATA, DIRECTORY, NEW_LOG, readAll, records, recordsIn, SimMachine, time } from "./engine.ts";
+import {
+  accepted,
+  append,
+  at,
+  DATA,
+  DIRECTORY,
+  NEW_LOG,
+  readAll,
+  records,
+  recordsIn,
+  SimMachine,
+  time,
+} from "./engine.ts";
 
 const client = (epoch = 0) => ({ leaderEpoch: epoch as LeaderEpoch, origin: "client" }) as const;
 const producer = (baseSequence: number, producerId = 5, producerEpoch = 0, isTransactional = false) => ({
@@ -138,7 +150,8 @@ describe("read", () => {
     for (const tailBytes of [0, 1024 * 1024]) {
       const m = new SimMachine({}, { tailBytes });
       const log = await m.open();
-      for (let i = 0; i < 30; i++) await m.run(accepted(append(log, [`${i}a`, `${i}b`, "x".repeat(200)])).done);
+      for (let i = 0; i < 30; i++)
+        await m.run(accepted(append(log, [`${i}a`, `${i}b`, "x".repeat(200)])).done);
       const one = await m.run(log.read(at(4), 1));
       if (!one.ok) throw new Error(one.message);
       expect([one.firstOffset, one.nextOffset]).toEqual([3, 6]);
@@ -157,7 +170,10 @@ describe("read", () => {
       for (let i = 0; i < 5; i++) await m.run(accepted(append(log, ["a", "b"])).done);
       const read = await m.run(log.read(at(0), 100_000, { endOffset: at(5) }));
       expect(read).toMatchObject({ ok: true, nextOffset: 4 });
-      expect(await m.run(log.read(at(4), 1000, { endOffset: at(5) }))).toMatchObject({ ok: true, chunks: [] });
+      expect(await m.run(log.read(at(4), 1000, { endOffset: at(5) }))).toMatchObject({
+        ok: true,
+        chunks: [],
+      });
       expect(await m.run(log.read(at(10), 1000))).toMatchObject({ ok: true, chunks: [], nextOffset: 10 });
       expect(await m.run(log.read(at(11), 1000))).toMatchObject({ ok: false, error: "OFFSET_OUT_OF_RANGE" });
     }
@@ -246,20 +262,25 @@ describe("idempotent producers", () => {
     const m = new SimMachine();
     await m.prepare();
     let log = await m.open({ segmentBytes: 300 });
-    for (let i = 0; i < 12; i++) await m.run(accepted(log.append(records([`${i}`], producer(i)), client())).done);
+    for (let i = 0; i < 12; i++)
+      await m.run(accepted(log.append(records([`${i}`], producer(i)), client())).done);
     await m.run(log.close());
     log = await m.open({ segmentBytes: 300 }, { exists: true, clean: true });
     expect(accepted(log.append(records(["11"], producer(11)), client())).duplicate).toBe(true);
     await m.run(accepted(log.append(records(["12"], producer(12)), client())).done);
     m.restartOn(m.disk.crashDroppingAll());
     log = await m.open({ segmentBytes: 300 }, { exists: true });
-    expect(accepted(log.append(records(["12"], producer(12)), client()))).toMatchObject({ duplicate: true, baseOffset: 12 });
+    expect(accepted(log.append(records(["12"], producer(12)), client()))).toMatchObject({
+      duplicate: true,
+      baseOffset: 12,
+    });
   });
 
   test("the state after a truncation is that of what is left", async () => {
     const m = new SimMachine();
     const log = await m.open({ segmentBytes: 300 });
-    for (let i = 0; i < 12; i++) await m.run(accepted(log.append(records([`${i}`], producer(i)), client())).done);
+    for (let i = 0; i < 12; i++)
+      await m.run(accepted(log.append(records([`${i}`], producer(i)), client())).done);
     await m.run(log.truncateTo(at(7)));
     expect(log.append(records(["11"], producer(11)), client())).toMatchObject({ ok: false });
     expect(accepted(log.append(records(["6"], producer(6)), client())).duplicate).toBe(true);
@@ -273,7 +294,8 @@ describe("truncate, log start, reset", () => {
   test("cutting inside a batch takes the whole batch; later offsets are given out again", async () => {
     const m = new SimMachine();
     const log = await m.open({ segmentBytes: 400 });
-    for (let i = 0; i < 20; i++) await m.run(accepted(append(log, [`${i}a`, `${i}b`], Math.floor(i / 10))).done);
+    for (let i = 0; i < 20; i++)
+      await m.run(accepted(append(log, [`${i}a`, `${i}b`], Math.floor(i / 10))).done);
     await m.run(log.truncateTo(at(13)));
     expect([log.logEndOffset, log.durableEndOffset, log.latestEpoch]).toEqual([12, 12, 0]);
     await m.run(accepted(append(log, ["new"], 2)).done);
@@ -281,7 +303,9 @@ describe("truncate, log start, reset", () => {
     expect(log.endOffsetForEpoch(0 as LeaderEpoch)).toEqual({ epoch: 0, endOffset: 12 });
     await m.run(log.close());
     const again = await m.open({ segmentBytes: 400 }, { exists: true });
-    expect((await m.run(readAll(again))).map(({ offset: o }) => o)).toEqual(Array.from({ length: 13 }, (_, i) => i));
+    expect((await m.run(readAll(again))).map(({ offset: o }) => o)).toEqual(
+      Array.from({ length: 13 }, (_, i) => i),
+    );
   });
 
   test("waits for appends on their way and refuses new ones meanwhile", async () => {
@@ -332,73 +356,6 @@ describe("truncate, log start, reset", () => {
     await m.run(log.close());
     const again = await m.open({}, { exists: true, logStartOffset: at(100) });
     expect(await m.run(readAll(again))).toEqual([{ offset: 100, value: "x" }]);
-  });
-});
-
-describe("replication", () => {
-  test("takes the leader's bytes as they are, over several segments", async () => {
-    const m = new SimMachine();
-    const leader = await m.open();
-    for (let i = 0; i < 20; i++) await m.run(accepted(append(leader, [`${i}`], i < 10 ? 1 : 2)).done);
-    const read = await m.run(leader.read(at(0), 1_000_000));
-    if (!read.ok) throw new Error(read.message);
-    const follower = new SimMachine();
-    const log = await follower.open({ segmentBytes: 400 });
-    const bytes = Buffer.concat([...read.chunks]);
-    const result = accepted(log.appendReplicated(Buffer.from(bytes), { leaderEpoch: 2 as LeaderEpoch }));
-    expect([result.baseOffset, result.endOffset]).toEqual([0, 20]);
-    await follower.run(result.done);
-    expect(log.segmentCount).toBeGreaterThan(2);
-    expect(log.endOffsetForEpoch(1 as LeaderEpoch)).toEqual({ epoch: 1, endOffset: 10 });
-    expect(await follower.run(readAll(log))).toEqual(await m.run(readAll(leader)));
-  });
-
-  test("refuses gaps, repeats, bad checksums and epochs that fall or lead, and changes nothing", async () => {
-    const m = new SimMachine();
-    const leader = await m.open();
-    for (let i = 0; i < 6; i++) await m.run(accepted(append(leader, [`${i}`], 5)).done);
-    const piece = async (from: number): Promise<Buffer> => {
-      const read = await m.run(leader.read(at(from), 1));
-      if (!read.ok) throw new Error(read.message);
-      return Buffer.concat(read.chunks.map((chunk) => Buffer.from(chunk)));
-    };
-    const follower = new SimMachine();
-    const log = await follower.open();
-    const take = (batches: Buffer, epoch = 5) => log.appendReplicated(batches, { leaderEpoch: epoch as LeaderEpoch });
-    expect(take(await piece(1))).toMatchObject({ ok: false, error: "OFFSET_OUT_OF_RANGE" });
-    expect(take(await piece(0), 4)).toMatchObject({ ok: false, error: "CORRUPT_MESSAGE" });
-    await follower.run(accepted(take(await piece(0))).done);
-    expect(take(await piece(0))).toMatchObject({ ok: false, error: "OFFSET_OUT_OF_RANGE" });
-    const bad = await piece(1);
-    bad[65] = (bad[65] ?? 0) ^ 1;
-    expect(take(bad)).toMatchObject({ ok: false, error: "CORRUPT_MESSAGE" });
-    const older = await piece(1);
-    older.writeInt32BE(4, 12);
-    expect(take(older)).toMatchObject({ ok: false, error: "CORRUPT_MESSAGE" });
-    await follower.run(accepted(take(Buffer.concat([await piece(1), await piece(2)]))).done);
-    expect(log.logEndOffset).toBe(3);
-  });
-});
-
-describe("a follower that begins inside a batch", () => {
-  test("takes the whole batch and serves it from its start on, also after a restart", async () => {
-    const m = new SimMachine();
-    const leader = await m.open();
-    for (let i = 0; i < 4; i++) await m.run(accepted(append(leader, [`${i}a`, `${i}b`, `${i}c`], 1)).done);
-    const read = await m.run(leader.read(at(4), 10_000));
-    if (!read.ok) throw new Error(read.message);
-    expect(read.firstOffset).toBe(3);
-    const follower = new SimMachine();
-    const log = await follower.open();
-    await follower.run(accepted(append(log, ["old"], 0)).done);
-    await follower.run(log.resetTo(at(4)));
-    const bytes = Buffer.concat([...read.chunks]);
-    await follower.run(accepted(log.appendReplicated(bytes, { leaderEpoch: 1 as LeaderEpoch })).done);
-    expect([log.logStartOffset, log.logEndOffset]).toEqual([4, 12]);
-    expect((await follower.run(readAll(log)))[0]).toEqual({ offset: 4, value: "1b" });
-    await follower.run(log.close());
-    const again = await follower.open({}, { exists: true, logStartOffset: at(4) });
-    expect([again.logStartOffset, again.logEndOffset]).toEqual([4, 12]);
   });
 });
 
