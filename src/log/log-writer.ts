@@ -13,6 +13,7 @@ import { formatPartitionMetadata } from "./partition-metadata.ts";
 import { saveSnapshot } from "./producer-recovery.ts";
 import { formatProducerSnapshot } from "./producer-snapshot.ts";
 import { Segment } from "./segment.ts";
+import type { SegmentIndexes } from "./segment.ts";
 import { emptyIndexes, saveIndexes } from "./segment-indexes.ts";
 
 /**
@@ -110,8 +111,7 @@ export class LogWriter implements Flushable {
     if (core.areEpochsDirty) await this.#saveEpochs();
     const segment = this.#active();
     const indexes = segment.indexes ?? (await core.indexesOf(segment));
-    core.deps.indexes.forget(segment);
-    segment.areIndexesDirty = true;
+    this.#keepIndexes(segment, indexes);
     this.#handle ??= await core.deps.files.acquire(segment.logPath, "write");
     await writeFully(
       this.#handle.file,
@@ -259,8 +259,8 @@ export class LogWriter implements Flushable {
     // Recovery takes a torn segment with another one behind it for damage, so the old one must be whole first.
     await this.#syncTo(core.logEndOffset);
     core.assertOpen();
+    this.#keepIndexes(old, old.indexes ?? (await core.indexesOf(old)));
     old.finishIndexes();
-    old.areIndexesDirty = true;
     this.releaseHandle();
     await this.#createSegment(core.logEndOffset);
     core.deps.logger.debug("a segment was rolled", { path: old.logPath, sizeBytes: old.sizeBytes });
@@ -332,6 +332,13 @@ export class LogWriter implements Flushable {
     await writeAtomically(disk, `${core.directory}/${PARTITION_METADATA_FILE}`, metadata);
     await disk.syncDir(core.directory.slice(0, core.directory.lastIndexOf("/")));
     core.hasDirectory = true;
+  }
+
+  /** From here on they know more than their files: the cache may not drop them (or may just have). */
+  #keepIndexes(segment: Segment, indexes: SegmentIndexes): void {
+    this.#core.deps.indexes.forget(segment);
+    segment.areIndexesDirty = true;
+    if (segment.indexes !== indexes) segment.setIndexes(indexes);
   }
 
   async #saveEpochs(): Promise<void> {

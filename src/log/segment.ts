@@ -87,9 +87,13 @@ export class Segment {
     this.areIndexesDirty = true;
   }
 
-  /** The segment takes no more batches: closes its time index. */
+  /**
+   * The segment takes no more batches: its greatest timestamp becomes the last entry of its time index, also when it was
+   * opened after its last batch. Retention and lookups go by that entry once the segment is not in memory.
+   */
   finishIndexes(): void {
-    this.#builder?.finish();
+    const { timestamp, offset } = this.maxTimestamp ?? { timestamp: NO_TIMESTAMP, offset: this.baseOffset };
+    this.indexes?.timeIndex.maybeAppend(timestamp, offset);
     this.#builder = undefined;
   }
 

@@ -113,6 +113,26 @@ describe("retention of a log", () => {
     expect(await m.run(readAll(again))).toEqual([{ offset: 20, value: "next" }]);
   });
 
+  test("knows the age of a segment that was closed after a restart without another append", async () => {
+    const m = new SimMachine();
+    await m.prepare();
+    const config = { segmentMs: 10_000, retentionMs: 50_000 };
+    let log = await m.open(config);
+    for (let i = 0; i < 5; i++) await m.run(accepted(append(log, [`${i}`], 0, m.clock.wallMs() + i)).done);
+    const newest = await m.run(log.offsetOfMaxTimestamp());
+    await m.run(log.close());
+    await m.scheduler.advance(11_000);
+    log = await m.open(config, { exists: true, clean: true });
+    expect(await m.run(log.applyRetention(m.clock.wallMs()))).toBe(0);
+    expect(log.segmentCount).toBe(2);
+    await m.run(log.close());
+    log = await m.open(config, { exists: true, clean: true });
+    expect(await m.run(log.offsetOfMaxTimestamp())).toEqual(newest);
+    expect(await m.run(log.applyRetention(m.clock.wallMs()))).toBe(0);
+    await m.scheduler.advance(50_000);
+    expect(await m.run(log.applyRetention(m.clock.wallMs()))).toBe(1);
+  });
+
   test("by age is left out while the clock is in doubt; the log start still counts", async () => {
     const { m, log } = await filled({ retentionMs: 1 });
     expect(await m.run(log.applyRetention(m.clock.wallMs(), { isClockTrusted: false }))).toBe(0);
