@@ -11,9 +11,9 @@ import { murmur2Partitioner } from "./partitioner.ts";
 import { ProducerBatch, type FlushWait, type SendWaiter } from "./producer-batch.ts";
 import type { ProducerHeader, ProducerRecord, ResolvedProducerOptions } from "./producer-types.ts";
 import { ProducerTopics, type ProducerTopicsListener } from "./producer-topics.ts";
-import { asDeliveryError, recordTooLarge, unsentError } from "./send-errors.ts";
+import { asDeliveryError, noSuchPartition, recordTooLarge, unsentError } from "./send-errors.ts";
 import { Sender } from "./sender.ts";
-import { recordLimit, type TopicQueue, type WaitingSend } from "./topic-queue.ts";
+import { recordLimit, stick, type TopicQueue, type WaitingSend } from "./topic-queue.ts";
 
 /** Calls of `send` that may wait for room or metadata; each holds a record. */
 const MAX_WAITING_SENDS = 100_000;
@@ -70,6 +70,7 @@ export class Accumulator implements ProducerTopicsListener {
       this.#bufferedBytes >= this.#options.maxBufferBytes ||
       topic.waiting.size > 0
     ) {
+      topic.isRefusing = true;
       return false;
     }
     this.#append(topic, record, undefined, undefined);
@@ -129,9 +130,8 @@ export class Accumulator implements ProducerTopicsListener {
     finishFlush(flush);
     this.#beginTurn();
     await abortable(over.promise, signal);
-    const failure = this.#firstFailure ?? this.#loadFailure;
+    const failure = this.#firstFailure;
     this.#firstFailure = undefined;
-    this.#loadFailure = undefined;
     if (failure !== undefined) throw failure;
   }
 
@@ -164,7 +164,8 @@ export class Accumulator implements ProducerTopicsListener {
   onTopicFailed(topic: TopicQueue, error: LograftError): void {
     for (const send of topic.waiting) this.#dropWaiting(topic, send, error.code, error.message, error);
     if (this.#lastTopic === topic) this.#lastTopic = undefined;
-    if (this.#drainWaits.size === 0) this.#loadFailure = error;
+    // A refused record may yet ask by `drained`; a waiting send has just been told.
+    if (this.#drainWaits.size === 0 && topic.isRefusing) this.#loadFailure = error;
     for (const wait of this.#drainWaits) wait.reject(error);
     this.#drainWaits.clear();
   }
@@ -224,7 +225,7 @@ export class Accumulator implements ProducerTopicsListener {
     }
     batch.turnBytes = batch.sizeBytes + this.#options.batchSize;
     this.#markDue(batch);
-    if (topic.sticky === partition && topic.partitions.length > 1) this.#stick(topic);
+    if (topic.sticky === partition && topic.partitions.length > 1) stick(topic, this.#context.random);
   }
 
   #choose(topic: TopicQueue, record: ProducerRecord, key: Uint8Array | null): PartitionQueue {
@@ -234,28 +235,12 @@ export class Accumulator implements ProducerTopicsListener {
       const partitionCount = topic.partitions.length;
       index = partitioner({ topic: topic.name, key, value: record.value, partitionCount });
     }
-    const partition = index === undefined ? (topic.sticky ?? this.#stick(topic)) : topic.partitions[index];
+    const { random, metadata } = this.#context;
+    const partition = index === undefined ? (topic.sticky ?? stick(topic, random)) : topic.partitions[index];
     if (partition !== undefined) return partition;
     // It may have been added since.
-    this.#context.metadata.requestUpdate();
-    const count = topic.partitions.length;
-    throw operationError(
-      "INVALID_ARGUMENT",
-      `topic ${topic.name} has partitions 0 to ${count - 1}, not ${index}`,
-      {
-        context: { topic: topic.name, partition: index, count },
-      },
-    );
-  }
-
-  /** Another partition than the last one, if there is one, preferring those that have a leader. */
-  #stick(topic: TopicQueue): PartitionQueue | undefined {
-    const { partitions, info, sticky } = topic;
-    const led = partitions.filter((queue) => (info?.partitions[queue.partition]?.leaderId ?? -1) >= 0);
-    const from = led.length > 0 ? led : partitions;
-    const others = from.length > 1 ? from.filter((queue) => queue !== sticky) : from;
-    topic.sticky = others[this.#context.random.below(Math.max(1, others.length))];
-    return topic.sticky;
+    metadata.requestUpdate();
+    throw noSuchPartition(topic.name, index, topic.partitions.length);
   }
 
   /** A batch without records; it counts from its first record on (`#begin`). */
@@ -280,7 +265,7 @@ export class Accumulator implements ProducerTopicsListener {
   #seal(topic: TopicQueue, partition: PartitionQueue): void {
     partition.seal();
     this.#sender.offer(partition);
-    if (topic.sticky === partition && topic.partitions.length > 1) this.#stick(topic);
+    if (topic.sticky === partition && topic.partitions.length > 1) stick(topic, this.#context.random);
   }
 
   #markDue(batch: PartitionBatch): void {

@@ -84,6 +84,7 @@ export class ProducerTopics {
       builders: new Builders(this.#options, 0),
       waiting: new Set(),
       isLoading: false,
+      isRefusing: false,
     };
     this.#topics.set(name, topic);
     return topic;

@@ -1,3 +1,4 @@
+import { operationError, type LograftError } from "../base/errors.ts";
 import { isLograftError, DeliveryError } from "./errors.ts";
 import { ProtocolError } from "../model/error-code.ts";
 
@@ -9,6 +10,12 @@ export function recordTooLarge(topic: string, neededBytes: number, limitBytes: n
       "max.message.bytes of the topic)",
     { context: { topic, neededBytes, limitBytes } },
   );
+}
+
+/** The refusal of a record for a partition that the topic does not have. */
+export function noSuchPartition(topic: string, partition: number | undefined, count: number): LograftError {
+  const message = `topic ${topic} has partitions 0 to ${count - 1}, not ${partition}`;
+  return operationError("INVALID_ARGUMENT", message, { context: { topic, partition, count } });
 }
 
 /** An error of a record that never left this process. */

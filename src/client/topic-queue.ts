@@ -1,4 +1,5 @@
 import { BatchBuilder } from "../model/batch-builder.ts";
+import type { Random } from "../platform/random.ts";
 import type { BuilderPool, FlushWait, SendWaiter } from "./producer-batch.ts";
 import type { TopicInfo } from "./metadata-cache.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
@@ -24,6 +25,18 @@ export interface TopicQueue {
   /** Sends in the order of their calls. */
   waiting: Set<WaitingSend>;
   isLoading: boolean;
+  /** A record was refused while the topic was not known. */
+  isRefusing: boolean;
+}
+
+/** Moves on to another partition than the last one, if there is one, preferring those that have a leader. */
+export function stick(topic: TopicQueue, random: Random): PartitionQueue | undefined {
+  const { partitions, info, sticky } = topic;
+  const led = partitions.filter((queue) => (info?.partitions[queue.partition]?.leaderId ?? -1) >= 0);
+  const from = led.length > 0 ? led : partitions;
+  const others = from.length > 1 ? from.filter((queue) => queue !== sticky) : from;
+  topic.sticky = others[random.below(Math.max(1, others.length))];
+  return topic.sticky;
 }
 
 /** Free builders kept, each with memory for a batch; more than that were open at once, which is over. */

@@ -147,6 +147,8 @@ describe("partitions", () => {
     expect(scheduler.nowMs).toBeLessThan(10_000);
     expect(producer.enqueue("nope", { value: "x" })).toBe(false);
     expect(await settle(failureOf(producer.drained()))).toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
+    // Each was told once; nothing is left to tell.
+    await settle(producer.close());
   });
 });
 

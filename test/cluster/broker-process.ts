@@ -11,9 +11,11 @@ export class BrokerProcess implements AsyncDisposable {
   readonly address: string;
   readonly dataDirectory: string;
   readonly #child: ChildProcess;
+  readonly #output: OutputTail;
 
-  private constructor(child: ChildProcess, address: string, dataDirectory: string) {
+  private constructor(child: ChildProcess, output: OutputTail, address: string, dataDirectory: string) {
     this.#child = child;
+    this.#output = output;
     this.address = address;
     this.dataDirectory = dataDirectory;
   }
@@ -28,12 +30,27 @@ export class BrokerProcess implements AsyncDisposable {
     args.push("--set", `listeners=CLIENT://127.0.0.1:${options.port}`);
     for (const setting of options.settings ?? []) args.push("--set", setting);
     const child = spawn(process.execPath, [CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-    const address = await readyAddress(child);
-    return new BrokerProcess(child, address, options.dataDirectory);
+    const output = new OutputTail(child);
+    const address = await readyAddress(child, output);
+    return new BrokerProcess(child, output, address, options.dataDirectory);
   }
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  get port(): number {
+    return Number(this.address.slice(this.address.lastIndexOf(":") + 1));
+  }
+
+  /** False once the process has ended, whatever ended it. */
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** What the broker logged, the newest megabyte of it. */
+  get log(): string {
+    return this.#output.text;
   }
 
   /** SIGKILL; resolves when the process is gone. */
@@ -72,16 +89,41 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function readyAddress(child: ChildProcess): Promise<string> {
+/** Runs `lograft start` where it is expected to refuse. Resolves with the exit code and what was printed. */
+export async function startRefused(
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly text: string }> {
+  const child = spawn(process.execPath, [CLI, "start", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const output = new OutputTail(child);
+  let printed = "";
+  child.stdout.setEncoding("utf8").on("data", (piece: string) => {
+    printed += piece;
+    // It came up: the caller's expectation fails, but not by its time limit.
+    if (printed.includes("ready at")) child.kill("SIGKILL");
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, text: printed + output.text };
+}
+
+/** The newest part of what a process writes to its stderr. */
+class OutputTail {
+  text = "";
+
+  constructor(child: ChildProcess) {
+    child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
+      this.text = (this.text + piece).slice(-1024 * 1024);
+    });
+  }
+}
+
+async function readyAddress(child: ChildProcess, errors: OutputTail): Promise<string> {
   return new Promise<string>((resolve, reject) => {
     let out = "";
-    let errors = "";
-    child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
-      errors = (errors + piece).slice(-20_000);
-    });
     child.once("error", reject);
     child.once("close", (code, signal) => {
-      reject(new Error(`the broker ended (code ${code}, signal ${signal}) before it was ready:\n${errors}`));
+      reject(
+        new Error(`the broker ended (code ${code}, signal ${signal}) before it was ready:\n${errors.text}`),
+      );
     });
     child.stdout?.setEncoding("utf8").on("data", (piece: string) => {
       out += piece;
