@@ -1,3 +1,4 @@
+import { DEFAULT_UNSAVED_SEGMENT_BYTES } from "../log/log-config.ts";
 import type { LogConfig } from "../log/log-config.ts";
 import type { TopicImage } from "../metadata/image.ts";
 import { effectiveTopicConfig, parseTopicConfig } from "../model/configs.ts";
@@ -24,6 +25,7 @@ export function logConfigOf(config: TopicConfig, broker: BrokerConfig): LogConfi
     segmentBytes: config.segmentBytes,
     segmentMs: config.segmentMs,
     segmentIndexBytes: broker.logIndexSizeMaxBytes,
+    unsavedSegmentBytes: DEFAULT_UNSAVED_SEGMENT_BYTES,
     indexIntervalBytes: config.indexIntervalBytes,
     maxMessageBytes: config.maxMessageBytes,
     timestampType: config.messageTimestampType,

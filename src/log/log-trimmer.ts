@@ -238,6 +238,7 @@ async function cutSegment(core: LogCore, segment: Segment, offset: Offset): Prom
   // The files on the disk would be those of batches that are no more; a crash must not find them (H48).
   for (const kind of INDEX_KINDS) await disk.remove(segment.pathOf(kind));
   await disk.syncDir(core.directory);
+  segment.hasIndexFiles = false;
   const handle = await files.acquire(segment.logPath, "write");
   try {
     let position = segment.sizeBytes;

@@ -322,6 +322,7 @@ export class PartitionLog {
     for (const segment of core.segments.all()) {
       if (!segment.areIndexesDirty || segment.indexes === undefined) continue;
       if (segment !== core.segments.active) segment.finishIndexes();
+      else if (segment.mayStayUnsaved(core.config)) continue;
       await saveIndexes(disk, segment, segment.indexes);
       segment.areIndexesDirty = false;
     }
@@ -332,6 +333,8 @@ export class PartitionLog {
         Buffer.from(core.epochs.toText()),
       );
     }
+    // The next opening walks it, and knows the producers from that.
+    if (core.segments.active?.mayStayUnsaved(core.config) !== false) return;
     // One that is there already stands for the same log below it. Without any the next start would replay a segment.
     const snapshotPath = `${core.directory}/${segmentFileName(core.logEndOffset, "snapshot")}`;
     if (core.segments.count > 0 && (await disk.stat(snapshotPath)) === undefined) {

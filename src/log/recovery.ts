@@ -23,6 +23,7 @@ import {
   buildIndexes,
   emptyIndexes,
   findMaxTimestampInFile,
+  INDEX_KINDS,
   readIndexes,
   saveIndexes,
 } from "./segment-indexes.ts";
@@ -92,7 +93,8 @@ export async function recoverLog(input: RecoveryInput, deps: RecoveryDeps): Prom
     producerExpirationMs: input.producerExpirationMs,
     nowMs: deps.monotonicMs,
   };
-  const found = (await loadClean(segments, input, deps)) ?? (await scanFrom(segments, source, input, deps));
+  const found =
+    (await loadClean(segments, source, input, deps)) ?? (await scanFrom(segments, source, input, deps));
   const end = found.logEndOffset;
   if (segments.length > 0 && end < logStart && found.damage === undefined) {
     return startOver(segments, logStart, input.config, source, deps);
@@ -104,7 +106,8 @@ export async function recoverLog(input: RecoveryInput, deps: RecoveryDeps): Prom
       ? new ProducerState({ expirationMs: input.producerExpirationMs })
       : await loadProducers(source, logEnd));
   const epochs = await loadEpochs(segments, logStart, logEnd, directory, deps);
-  if (!found.isClean && found.damage === undefined && segments.length > 0) {
+  const isUnsaved = segments.at(-1)?.mayStayUnsaved(input.config) === true;
+  if (!found.isClean && found.damage === undefined && segments.length > 0 && !isUnsaved) {
     await saveSnapshot(disk, directory, logEnd, producers.snapshot());
   }
   if (found.damage === undefined && segments.length > 0)
@@ -128,6 +131,7 @@ async function findSegments(input: RecoveryInput, deps: RecoveryDeps): Promise<S
   const entries: readonly DiskEntry[] = isThere ? await disk.list(directory) : [];
   const segments: Segment[] = [];
   const unknown: string[] = [];
+  const names = new Set(entries.map(({ name }) => name));
   for (const { name, isDirectory } of entries) {
     const parsed = parseSegmentFileName(name);
     if (parsed?.kind === "log" && !isDirectory) {
@@ -145,6 +149,9 @@ async function findSegments(input: RecoveryInput, deps: RecoveryDeps): Promise<S
     segments.map(async (segment, index) => {
       segment.sizeBytes = (await disk.stat(segment.logPath))?.sizeBytes ?? 0;
       segment.endOffset = segments[index + 1]?.baseOffset ?? segment.baseOffset;
+      segment.hasIndexFiles = INDEX_KINDS.some((kind) =>
+        names.has(segmentFileName(segment.baseOffset, kind)),
+      );
     }),
   );
   return segments;
@@ -158,6 +165,7 @@ const KNOWN_FILES: ReadonlySet<string> = new Set([LEADER_EPOCH_FILE, "partition.
  */
 async function loadClean(
   segments: readonly Segment[],
+  source: ProducerSource,
   input: RecoveryInput,
   deps: RecoveryDeps,
 ): Promise<Found | undefined> {
@@ -172,7 +180,8 @@ async function loadClean(
     };
   }
   const indexes = await readIndexes(deps.disk, active, MAX_OFFSET, input.config);
-  if (indexes === undefined) return undefined;
+  if (indexes === undefined)
+    return active.mayStayUnsaved(input.config) ? walkUnsaved(active, source, input, deps) : undefined;
   const file = await deps.disk.open(active.logPath, "read");
   try {
     const { offsetIndex, timeIndex } = indexes;
@@ -187,6 +196,39 @@ async function loadClean(
     active.maxTimestamp = await findMaxTimestampInFile(file, active, indexes);
     await noteAge(file, active, deps.wallMs);
     return { logEndOffset: end, producers: undefined, damage: undefined, cutBytes: 0, isClean: true };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Builds what a little active segment has no files for. */
+async function walkUnsaved(
+  active: Segment,
+  source: ProducerSource,
+  input: RecoveryInput,
+  deps: RecoveryDeps,
+): Promise<Found | undefined> {
+  const { sizeBytes } = active;
+  const producers = await loadProducers(source, active.baseOffset);
+  const file = await deps.disk.open(active.logPath, "read");
+  try {
+    const { verdict } = await buildIndexes(
+      file,
+      active,
+      sizeBytes,
+      input.config,
+      producers,
+      deps.monotonicMs,
+    );
+    const logEndOffset = active.endOffset;
+    if (verdict.problem !== undefined || (!input.isClean && logEndOffset !== input.recoveryPoint)) {
+      active.sizeBytes = sizeBytes;
+      return undefined;
+    }
+    await noteAge(file, active, deps.wallMs);
+    // No files hold them: they stay in memory until the log is closed.
+    active.areIndexesDirty = true;
+    return { logEndOffset, producers, damage: undefined, cutBytes: 0, isClean: true };
   } finally {
     await file.close();
   }
@@ -281,8 +323,12 @@ async function scanSegment(
     await file.sync();
     await noteAge(file, segment, deps.wallMs);
     if (next !== undefined) segment.finishIndexes();
-    if (segment.indexes !== undefined) await saveIndexes(disk, segment, segment.indexes);
-    segment.areIndexesDirty = false;
+    if (next === undefined && segment.mayStayUnsaved(input.config)) {
+      segment.areIndexesDirty = true;
+    } else {
+      if (segment.indexes !== undefined) await saveIndexes(disk, segment, segment.indexes);
+      segment.areIndexesDirty = false;
+    }
     return { damage: undefined, cutBytes };
   } finally {
     await file.close();

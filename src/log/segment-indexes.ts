@@ -62,6 +62,7 @@ export async function saveIndexes(disk: Disk, segment: Segment, indexes: Segment
     timeindex: copyBytes(timeIndex.bytes()),
     txnindex: copyBytes(transactionIndex.bytes()),
   };
+  segment.hasIndexFiles = true;
   for (const kind of INDEX_KINDS) await replaceContent(disk, segment.pathOf(kind), contents[kind]);
 }
 

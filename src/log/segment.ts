@@ -2,6 +2,7 @@ import { addOffset, NO_TIMESTAMP } from "../model/offsets.ts";
 import type { Offset, Timestamp } from "../model/offsets.ts";
 import { segmentFileName } from "./file-names.ts";
 import type { SegmentFileKind } from "./file-names.ts";
+import type { LogConfig } from "./log-config.ts";
 import { IndexBuilder } from "./index-policy.ts";
 import type { OffsetIndex } from "./offset-index.ts";
 import type { AbortedTransaction, TransactionIndex } from "./transaction-index.ts";
@@ -42,6 +43,8 @@ export class Segment {
   indexes: SegmentIndexes | undefined;
   /** There is more in `indexes` than in their files. */
   areIndexesDirty = false;
+  /** There are index files for it on the disk. */
+  hasIndexFiles = false;
   /** Position behind which its bytes are known to be damaged; nothing from there on is served. */
   damagedFrom: number | undefined;
   /** No longer part of the log: a read that is under way throws its result away (H50). */
@@ -65,6 +68,15 @@ export class Segment {
 
   pathOf(kind: SegmentFileKind): string {
     return `${this.directory}/${segmentFileName(this.baseOffset, kind)}`;
+  }
+
+  /** Its indexes need no files yet, should it be the active one. Those that exist are kept up to date. */
+  mayStayUnsaved(config: LogConfig): boolean {
+    return (
+      this.sizeBytes <= config.unsavedSegmentBytes &&
+      !this.hasIndexFiles &&
+      (this.indexes === undefined || this.indexes.transactionIndex.entryCount === 0)
+    );
   }
 
   /** Counts a batch that is in the file now. `indexes` must be in memory. */

@@ -17,6 +17,8 @@ import { OffsetIndex } from "./offset-index.ts";
 import { parsePartitionMetadata } from "./partition-metadata.ts";
 import { parseProducerSnapshot } from "./producer-snapshot.ts";
 import { ProducerState } from "./producer-state.ts";
+import { DEFAULT_UNSAVED_SEGMENT_BYTES } from "./log-config.ts";
+import { INDEX_KINDS } from "./segment-indexes.ts";
 import { SegmentVerifier } from "./segment-verifier.ts";
 import type { SegmentCheckers, VerifiedSoFar } from "./segment-verifier.ts";
 import { TimeIndex } from "./time-index.ts";
@@ -126,7 +128,10 @@ class PartitionVerifier {
     try {
       const sizeBytes = await file.sizeBytes();
       this.#logBytes += sizeBytes;
-      const checkers = await this.#checkersFor(log.baseOffset, epochs);
+      // The engine may keep no index files for a little active segment; it keeps all or none.
+      const isLittle = isLast && sizeBytes <= DEFAULT_UNSAVED_SEGMENT_BYTES;
+      const needsIndexes = !isLittle || (await this.#hasIndexFiles(log.baseOffset));
+      const checkers = await this.#checkersFor(log.baseOffset, needsIndexes, epochs);
       const segment = {
         name: log.name,
         baseOffset: log.baseOffset,
@@ -142,20 +147,31 @@ class PartitionVerifier {
     }
   }
 
+  async #hasIndexFiles(baseOffset: Offset): Promise<boolean> {
+    const found = await Promise.all(
+      INDEX_KINDS.map((kind) => this.#disk.stat(this.#path(segmentFileName(baseOffset, kind)))),
+    );
+    return found.some((file) => file !== undefined);
+  }
+
   /** The segment's indexes as far as they can be read at all; whether they fit is found batch by batch. */
-  async #checkersFor(baseOffset: Offset, epochs: LeaderEpochCache | undefined): Promise<SegmentCheckers> {
+  async #checkersFor(
+    baseOffset: Offset,
+    needsIndexes: boolean,
+    epochs: LeaderEpochCache | undefined,
+  ): Promise<SegmentCheckers> {
     const findings = this.#findings;
     const anySize = Number.MAX_SAFE_INTEGER;
     const offsetName = segmentFileName(baseOffset, "index");
-    const offsetIndex = await this.#readIndex(offsetName, true, (bytes) =>
+    const offsetIndex = await this.#readIndex(offsetName, needsIndexes ? "fault" : "unknown", (bytes) =>
       OffsetIndex.parse(baseOffset, bytes, anySize),
     );
     const timeName = segmentFileName(baseOffset, "timeindex");
-    const timeIndex = await this.#readIndex(timeName, true, (bytes) =>
+    const timeIndex = await this.#readIndex(timeName, needsIndexes ? "fault" : "unknown", (bytes) =>
       TimeIndex.parse(baseOffset, bytes, anySize as Offset),
     );
     const transactionName = segmentFileName(baseOffset, "txnindex");
-    const transactionIndex = await this.#readIndex(transactionName, false, (bytes) =>
+    const transactionIndex = await this.#readIndex(transactionName, "empty", (bytes) =>
       TransactionIndex.parse(baseOffset, bytes),
     );
     return {
@@ -169,13 +185,16 @@ class PartitionVerifier {
     };
   }
 
+  /** `missing`: what it means that there is no such file. */
   async #readIndex<Index>(
     name: string,
-    isAlwaysThere: boolean,
+    missing: "fault" | "empty" | "unknown",
     parse: (bytes: Buffer) => Index | undefined,
   ): Promise<Index | undefined> {
     const bytes = await readIfPresent(this.#disk, this.#path(name));
-    if (bytes === undefined && isAlwaysThere) this.#findings.add("warning", name, "the file is missing");
+    if (bytes === undefined && missing === "unknown") return undefined;
+    if (bytes === undefined && missing === "fault")
+      this.#findings.add("warning", name, "the file is missing");
     const index = parse(bytes ?? Buffer.alloc(0));
     if (index === undefined) {
       this.#findings.add("warning", name, "damaged: entries are cut, do not grow, or are impossible");

@@ -142,7 +142,13 @@ export function openLog(
   how: Partial<OpenHow> = {},
   directory = DIRECTORY,
 ): Promise<PartitionLog> {
-  const whole = { ...DEFAULT_LOG_CONFIG, timestampAfterMaxMs: Number.POSITIVE_INFINITY, ...config };
+  // Logs of tests are little; they are to be saved as large ones are, unless a test says otherwise.
+  const whole = {
+    ...DEFAULT_LOG_CONFIG,
+    unsavedSegmentBytes: 0,
+    timestampAfterMaxMs: Number.POSITIVE_INFINITY,
+    ...config,
+  };
   return PartitionLog.open(
     { topicPartition: { topic: "t", partition: 0 }, topicId: TOPIC_ID, directory, config: () => whole },
     machine.deps,

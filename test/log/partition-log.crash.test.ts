@@ -61,6 +61,7 @@ async function history(log: PartitionLog, known: Knowledge): Promise<void> {
 }
 
 async function run(
+  config: Partial<LogConfig>,
   failAfterOperations?: number,
 ): Promise<{ m: SimMachine; disk: SimDisk; known: Knowledge }> {
   const m = new SimMachine();
@@ -76,7 +77,7 @@ async function run(
   const work = async (): Promise<void> => {
     await disk.makeDir(DATA);
     await disk.syncDir("/");
-    const log = await openLog(machineOn(disk, m.clock), CONFIG);
+    const log = await openLog(machineOn(disk, m.clock), config);
     await history(log, known);
   };
   await m.run(work().catch(() => undefined));
@@ -85,9 +86,15 @@ async function run(
 }
 
 /** The log after the crash holds what was acknowledged, invents nothing, has no hole, and goes on. */
-async function checkImage(m: SimMachine, image: SimDisk, known: Knowledge, label: string): Promise<void> {
+async function checkImage(
+  m: SimMachine,
+  image: SimDisk,
+  config: Partial<LogConfig>,
+  known: Knowledge,
+  label: string,
+): Promise<void> {
   const exists = (await m.run(image.stat(`${DIRECTORY}/partition.metadata`))) !== undefined;
-  const log = await m.run(openLog(machineOn(image, m.clock), CONFIG, { exists }));
+  const log = await m.run(openLog(machineOn(image, m.clock), config, { exists }));
   expect(log.state, `${label}: ${log.failure?.message ?? ""}`).toBe("open");
   const found = await m.run(readAll(log, 0, 300));
   for (const [index, { offset, value }] of found.entries()) {
@@ -111,28 +118,35 @@ async function checkImage(m: SimMachine, image: SimDisk, known: Knowledge, label
 }
 
 describe("a crash at every operation of the disk", () => {
-  test("loses nothing that was acknowledged, invents nothing, leaves no hole, and the log goes on", async () => {
-    const whole = await run();
-    const total = whole.disk.mutationCount;
-    expect(whole.known.acknowledged.size).toBeGreaterThan(15);
-    expect(total).toBeGreaterThan(60);
-    let images = 0;
-    for (let n = 0; n <= total; n++) {
-      const { m, disk, known } = await run(n);
-      const policies: [string, CrashPolicy][] = [
-        ["keep all", keepAll],
-        ["drop all", dropAll],
-      ];
-      for (let seed = 0; seed < 6; seed++)
-        policies.push([`seed ${seed}`, randomCrash(new SeededRandom(n * 100 + seed))]);
-      for (const [name, policy] of policies) {
-        const image = disk.imageAfter(policy, { clock: m.clock, random: new SeededRandom(1) });
-        await checkImage(m, image, known, `crash after operation ${n}, ${name}`);
-        images++;
+  test.each([
+    { kind: "saves its indexes", config: CONFIG },
+    { kind: "is too little to save them", config: { ...CONFIG, unsavedSegmentBytes: 350 } },
+  ])(
+    "loses, invents and skips nothing, and the log goes on, whose active segment $kind",
+    async ({ config }) => {
+      const whole = await run(config);
+      const total = whole.disk.mutationCount;
+      expect(whole.known.acknowledged.size).toBeGreaterThan(15);
+      expect(total).toBeGreaterThan(60);
+      let images = 0;
+      for (let n = 0; n <= total; n++) {
+        const { m, disk, known } = await run(config, n);
+        const policies: [string, CrashPolicy][] = [
+          ["keep all", keepAll],
+          ["drop all", dropAll],
+        ];
+        for (let seed = 0; seed < 6; seed++)
+          policies.push([`seed ${seed}`, randomCrash(new SeededRandom(n * 100 + seed))]);
+        for (const [name, policy] of policies) {
+          const image = disk.imageAfter(policy, { clock: m.clock, random: new SeededRandom(1) });
+          await checkImage(m, image, config, known, `crash after operation ${n}, ${name}`);
+          images++;
+        }
       }
-    }
-    expect(images).toBe((total + 1) * 8);
-  }, 60_000);
+      expect(images).toBe((total + 1) * 8);
+    },
+    60_000,
+  );
 });
 
 describe("a killed process", () => {

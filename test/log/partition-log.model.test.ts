@@ -83,14 +83,16 @@ test("a partition log behaves as an array of batches, through restarts and kills
     fc.asyncProperty(
       fc.array(step, { minLength: 5, maxLength: 40 }),
       fc.constantFrom(0, 2000, 1_000_000),
-      async (steps, tailBytes) => {
+      fc.constantFrom(0, 300, 65_536),
+      async (steps, tailBytes, unsavedSegmentBytes) => {
+        const config = { ...CONFIG, unsavedSegmentBytes };
         const m = new SimMachine({}, { tailBytes });
         await m.prepare();
         const model = new Model();
-        let log: PartitionLog = await m.open(CONFIG);
+        let log: PartitionLog = await m.open(config);
         let counter = 0;
         const reopen = async (clean: boolean): Promise<void> => {
-          log = await m.open(CONFIG, {
+          log = await m.open(config, {
             exists: (await m.run(m.disk.stat(DIRECTORY))) !== undefined,
             clean,
             logStartOffset: at(m.host.logStarts.get("t-0") ?? 0),
