@@ -47,11 +47,16 @@ export interface ProducerOptions {
   /** How long an unfilled batch waits for more. 0: to the end of this turn of the event loop. Default 5. */
   readonly lingerMs?: number;
   /**
-   * Size before compression at which a batch is sent without waiting. While as many batches of the partition are on the
-   * way as may be, an uncompressed one grows on, up to `maxRequestBytes`. Default 64 KiB where Kafka has 16 KiB: here the price of a message on the wire
-   * is that of a turn of one event loop, and frames of 64 KiB carry several times the bytes of frames of 16 KiB.
+   * Size before compression at which a batch is sent without waiting. Default 64 KiB where Kafka has 16 KiB: here the price
+   * of a message on the wire is that of a turn of one event loop, and frames of 64 KiB carry several times the bytes of
+   * frames of 16 KiB.
    */
   readonly batchSize?: number;
+  /**
+   * How far an uncompressed batch grows on while as many of its partition are on the way as may be. Default
+   * `maxRequestBytes`; `batchSize` for batches that never grow.
+   */
+  readonly maxBatchSize?: number;
   /** Default "none". */
   readonly compression?: Codec;
   /** For gzip (1-9) and zstd (1-22). */
@@ -80,6 +85,7 @@ export interface ResolvedProducerOptions {
   readonly idempotent: boolean;
   readonly lingerMs: number;
   readonly batchSize: number;
+  readonly maxBatchSize: number;
   readonly compression: Codec;
   readonly compressionLevel: number | undefined;
   readonly partitioner: Partitioner;
@@ -110,14 +116,22 @@ export function resolveProducerOptions(
     );
   }
   const maxRequestBytes = within("maxRequestBytes", options.maxRequestBytes ?? 1 << 20, 1024, 1 << 30);
+  const batchSize = Math.min(
+    within("batchSize", options.batchSize ?? 64 * 1024, MIN_BATCH_BYTES, 1 << 30),
+    maxRequestBytes,
+  );
+  const maxBatchSize = within(
+    "maxBatchSize",
+    options.maxBatchSize ?? maxRequestBytes,
+    MIN_BATCH_BYTES,
+    1 << 30,
+  );
   const resolved: ResolvedProducerOptions = {
     acks,
     idempotent,
     lingerMs: within("lingerMs", options.lingerMs ?? 5, 0, 3_600_000),
-    batchSize: Math.min(
-      within("batchSize", options.batchSize ?? 64 * 1024, MIN_BATCH_BYTES, 1 << 30),
-      maxRequestBytes,
-    ),
+    batchSize,
+    maxBatchSize: Math.max(batchSize, Math.min(maxBatchSize, maxRequestBytes)),
     compression: options.compression ?? "none",
     compressionLevel: options.compressionLevel,
     partitioner: options.partitioner ?? murmur2Partitioner,

@@ -54,8 +54,8 @@ export class Builders implements BuilderPool {
     this.#options = options;
     this.#maxBytes = recordLimit(options, limitBytes);
     // Compressing is done at one go, on the loop that everything else runs on: such batches do not grow.
-    this.#targetBytes =
-      options.compression === "none" ? this.#maxBytes : Math.min(options.batchSize, this.#maxBytes);
+    const wanted = options.compression === "none" ? options.maxBatchSize : options.batchSize;
+    this.#targetBytes = Math.min(wanted, this.#maxBytes);
   }
 
   take(): BatchBuilder {

@@ -67,7 +67,7 @@ describe("Kafka's DumpLogSegments", () => {
         },
       ]);
       for (const compression of ["none", "gzip", "snappy", "lz4", "zstd"] as const) {
-        await using producer = client.producer({ compression, batchSize: 8192 });
+        await using producer = client.producer({ compression, batchSize: 8192, maxBatchSize: 8192 });
         for (const flight of flights) while (!producer.enqueue("flights", flight)) await producer.drained();
         await producer.flush();
       }

@@ -129,6 +129,13 @@ export class MetadataHandler {
     return refusals;
   }
 
+  /** A batch must fit into a segment too. */
+  #maxBatchBytes(topic: TopicImage): number {
+    const { maxMessageBytes, segmentBytes } = overridesOf(topic);
+    const { config } = this.#options;
+    return Math.min(maxMessageBytes ?? config.messageMaxBytes, segmentBytes ?? config.logSegmentBytes);
+  }
+
   #describe(topic: TopicImage): TopicMetadata {
     return {
       ...SUCCESS,
@@ -143,7 +150,7 @@ export class MetadataHandler {
         replicas,
         isr,
       })),
-      maxMessageBytes: overridesOf(topic).maxMessageBytes ?? this.#options.config.messageMaxBytes,
+      maxMessageBytes: this.#maxBatchBytes(topic),
     };
   }
 }

@@ -100,6 +100,7 @@ function writeLoad(context: CliContext, topic: string, options: WriteOptions): W
     producer: {
       acks,
       batchSize: parseSize(options.batchSize, "--batch-size"),
+      maxBatchSize: parseSize(options.batchSize, "--batch-size"),
       lingerMs: parseDuration(options.linger, "--linger"),
       compression: parseCompression(options.compression),
       idempotent: options.idempotence && acks !== 0,

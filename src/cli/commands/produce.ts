@@ -90,6 +90,7 @@ async function produce(context: CliContext, topic: string, options: ProduceOptio
     compression: parseCompression(options.compression),
     lingerMs: parseDuration(options.linger, "--linger"),
     batchSize: parseSize(options.batchSize, "--batch-size"),
+    maxBatchSize: parseSize(options.batchSize, "--batch-size"),
     maxRequestBytes: Math.max(1 << 20, parseSize(options.maxLine, "--max-line") + RECORD_OVERHEAD_BYTES),
     deliveryTimeoutMs: context.options.timeoutMs,
     onError: (error) => stop.abort(error),
