@@ -49,6 +49,16 @@ function crashed(m: SimMachine, disk: SimDisk): void {
   m.restartOn(disk);
 }
 
+test("records whose topic id cannot be read are not deleted, by nobody's word (H28)", async () => {
+  const m = new SimMachine();
+  const manager = await start(m);
+  await openAndFill(m, manager, 0);
+  await put(m, "/var/data/t-0/partition.metadata", "unreadable");
+  await m.run(manager.delete(tp(0), TOPIC_ID));
+  expect(await m.run(m.disk.stat("/var/data/t-0/00000000000000000000.log"))).toBeDefined();
+  await m.run(manager.close());
+});
+
 describe("the data directory", () => {
   test("is used by one process at a time", async () => {
     const m = new SimMachine();
