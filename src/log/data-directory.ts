@@ -199,17 +199,6 @@ export class DataDirectory {
     if ((await this.#disk.stat(path)) === undefined) return { trash: undefined };
     const found = await this.topicIdOf(path);
     if (found !== undefined && found !== topicId) return "other topic";
-    // Whose records these are nobody can tell, so nobody may delete them (H28). Without records there is nothing to lose.
-    if (found === undefined && (await this.#disk.list(path)).some(({ name }) => name.endsWith(".log"))) {
-      this.#logger.warn(
-        "a directory whose topic id cannot be read is not deleted; look at it and remove it by hand",
-        {
-          path,
-          topicId,
-        },
-      );
-      return "other topic";
-    }
     const trash = `${this.path}/${deletedDirName(topicPartition, Buffer.from(random.bytes(16)).toString("hex"))}`;
     await this.#disk.rename(path, trash);
     await this.#disk.syncDir(this.path);
