@@ -118,12 +118,15 @@ async function withBroker<T>(policy: Policy, body: (broker: ServerProcess) => Pr
   }
 }
 
-async function measured(
-  broker: ServerProcess,
-  args: readonly string[],
-): Promise<{ result: CliResult; cpuPerMillion: number; brokerRssBytes: number }> {
+interface Measurement {
+  readonly result: CliResult;
+  readonly cpuPerMillion: number;
+  readonly brokerRssBytes: number;
+}
+
+async function measured(broker: ServerProcess, load: string): Promise<Measurement> {
   const before = await usageOf(broker.pid);
-  const result = (await runCli([...args, "-b", broker.address])) as CliResult;
+  const result = (await runCli(words(`${load} -b ${broker.address}`))) as CliResult;
   const after = await usageOf(broker.pid);
   const cpu = after.cpuSeconds - before.cpuSeconds + result.cpuSeconds;
   return { result, cpuPerMillion: (cpu / result.records) * 1e6, brokerRssBytes: after.rssBytes };
@@ -136,62 +139,22 @@ async function benchProduce(
   lane: Lane,
   limitMb: number,
 ): Promise<void> {
-  const bytes = SIZES[size] ?? 0;
+  const load = `bench produce bench --record-size ${SIZES[size]} --duration ${SECONDS}s --warmup 2s --acks 1 --lane ${lane}`;
   await withBroker(policy, async (broker) => {
-    const { result, cpuPerMillion, brokerRssBytes } = await measured(broker, [
-      "bench",
-      "produce",
-      "bench",
-      "--record-size",
-      String(bytes),
-      "--duration",
-      `${SECONDS}s`,
-      "--warmup",
-      "2s",
-      "--acks",
-      "1",
-      "--lane",
-      lane,
-    ]);
-    const isMegabytes = size === "1KiB";
-    const recordLimit = (limitMb * 1e6) / (bytes + (RECORD_OVERHEAD[size] ?? 0));
-    add(`${name}${suffix(lane)}`, isMegabytes ? "MB/s" : "records/s", {
-      value: isMegabytes ? result.mbPerSecond : result.recordsPerSecond,
-      cpuPerMillion,
-      brokerRssBytes,
-      limit: isMegabytes ? (recordLimit * bytes) / 1e6 : recordLimit,
-    });
+    addThroughput(`${name}${suffix(lane)}`, size, limitMb, await measured(broker, load));
   });
 }
 
 async function benchLatency(policy: Policy, lane: Lane): Promise<void> {
+  const load =
+    `bench produce bench --record-size 1024 --rate 5000 --duration ${SECONDS}s --warmup 2s --linger 0ms ` +
+    `--acks 1 --lane ${lane}`;
   await withBroker(policy, async (broker) => {
-    const { result, cpuPerMillion, brokerRssBytes } = await measured(broker, [
-      "bench",
-      "produce",
-      "bench",
-      "--record-size",
-      "1024",
-      "--rate",
-      "5000",
-      "--duration",
-      `${SECONDS}s`,
-      "--warmup",
-      "2s",
-      "--linger",
-      "0ms",
-      "--acks",
-      "1",
-      "--lane",
-      lane,
-    ]);
+    const { result, cpuPerMillion, brokerRssBytes } = await measured(broker, load);
     for (const quantile of ["p50", "p99"] as const) {
-      add(`latency.5k.${policy}.${quantile}${suffix(lane)}`, "ms", {
-        value: result.latencyMs?.[quantile] ?? Number.NaN,
-        cpuPerMillion,
-        brokerRssBytes,
-        limit: undefined,
-      });
+      const value = result.latencyMs?.[quantile] ?? Number.NaN;
+      const sample = { value, cpuPerMillion, brokerRssBytes, limit: undefined };
+      add(`latency.5k.${policy}.${quantile}${suffix(lane)}`, "ms", sample);
     }
   });
 }
@@ -201,51 +164,34 @@ async function benchConsume(name: string, size: string, limitMb: number): Promis
   // Enough to take some seconds; from the page cache, for it was just written.
   const records = Math.round((SECONDS * 600e6) / (bytes + 20));
   await withBroker("os", async (broker) => {
-    await runCli([
-      "bench",
-      "produce",
-      "bench",
-      "--record-size",
-      String(bytes),
-      "--records",
-      String(records),
-      "--duration",
-      "120s",
-      "--warmup",
-      "0s",
-      "-b",
-      broker.address,
-    ]);
+    const fill = `bench produce bench --record-size ${bytes} --records ${records} --duration 120s --warmup 0s`;
+    await runCli(words(`${fill} -b ${broker.address}`));
     for (const lane of lanes) {
       // Once to warm the connection's code paths and the page cache, then the run that counts.
-      await runCli([
-        "bench",
-        "consume",
-        "bench",
-        "--records",
-        String(Math.round(records / 4)),
-        "--lane",
-        lane,
-        "-b",
-        broker.address,
-      ]);
-      const { result, cpuPerMillion, brokerRssBytes } = await measured(broker, [
-        "bench",
-        "consume",
-        "bench",
-        "--lane",
-        lane,
-      ]);
-      const isMegabytes = size === "1KiB";
-      const recordLimit = (limitMb * 1e6) / (bytes + (RECORD_OVERHEAD[size] ?? 0));
-      add(`${name}${suffix(lane)}`, isMegabytes ? "MB/s" : "records/s", {
-        value: isMegabytes ? result.mbPerSecond : result.recordsPerSecond,
-        cpuPerMillion,
-        brokerRssBytes,
-        limit: isMegabytes ? (recordLimit * bytes) / 1e6 : recordLimit,
-      });
+      const warm = `bench consume bench --records ${Math.round(records / 4)} --lane ${lane} -b ${broker.address}`;
+      await runCli(words(warm));
+      const measurement = await measured(broker, `bench consume bench --lane ${lane}`);
+      addThroughput(`${name}${suffix(lane)}`, size, limitMb, measurement);
     }
   });
+}
+
+/** 1 KiB is told in MB/s, the others in records/s; the limit model's MB/s count the record's framing too. */
+function addThroughput(name: string, size: string, limitMb: number, measurement: Measurement): void {
+  const bytes = SIZES[size] ?? 0;
+  const isMegabytes = size === "1KiB";
+  const recordLimit = (limitMb * 1e6) / (bytes + (RECORD_OVERHEAD[size] ?? 0));
+  const { result, cpuPerMillion, brokerRssBytes } = measurement;
+  add(name, isMegabytes ? "MB/s" : "records/s", {
+    value: isMegabytes ? result.mbPerSecond : result.recordsPerSecond,
+    cpuPerMillion,
+    brokerRssBytes,
+    limit: isMegabytes ? (recordLimit * bytes) / 1e6 : recordLimit,
+  });
+}
+
+function words(line: string): string[] {
+  return line.split(" ");
 }
 
 /** MB/s of the limit model, measured anew beside each workload. */
