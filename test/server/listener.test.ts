@@ -274,19 +274,40 @@ describe("a listener", () => {
     expect(running.lanes).toEqual(["kafka"]);
   });
 
-  test("bounds undecided connections, and all of an address", async () => {
-    const { port, listener, log } = await start({ maxUndecidedPerAddress: 3, maxConnectionsPerAddress: 5 });
-    const silent = [dial(port), dial(port), dial(port)];
-    await Promise.all(silent.map(async (socket) => once(socket, "connect")));
-    const refused = dial(port);
-    await gone(refused);
-    expect(listener.undecidedCount).toBe(3);
-    expect(log.lines[0]?.message).toContain("maxUndecidedPerAddress");
-    for (const socket of silent) socket.write(GRPC_HELLO);
-    await Promise.all(silent.map(async (socket) => once(socket, "data")));
-    expect(listener.undecidedCount).toBe(0);
-    expect(listener.connectionCount).toBe(3);
-    for (const socket of silent) socket.destroy();
+  test.each(["maxUndecidedPerAddress", "maxUndecided"])(
+    "%s: the longest silent makes room",
+    async (limit) => {
+      const { port, listener, log } = await start({ [limit]: 3, maxConnectionsPerAddress: 5 });
+      const oldest = dial(port);
+      await once(oldest, "connect");
+      const silent = [dial(port), dial(port)];
+      await Promise.all(silent.map(async (socket) => once(socket, "connect")));
+      silent.push(dial(port));
+      await gone(oldest);
+      expect(listener.undecidedCount).toBe(3);
+      expect(log.lines[0]?.message).toContain(limit);
+      for (const socket of silent) socket.write(GRPC_HELLO);
+      await Promise.all(silent.map(async (socket) => once(socket, "data")));
+      expect(listener.undecidedCount).toBe(0);
+      expect(listener.connectionCount).toBe(3);
+      for (const socket of silent) socket.destroy();
+      await echoThrough("direct", port);
+    },
+  );
+
+  test("bounds the connections of an address, silent ones included", async () => {
+    const { port, listener, log } = await start({ maxConnectionsPerAddress: 2 });
+    const open = [dial(port), dial(port)];
+    await Promise.all(open.map(async (socket) => once(socket, "connect")));
+    await gone(dial(port));
+    expect(listener.connectionCount).toBe(2);
+    expect(log.lines[0]?.message).toContain("maxConnectionsPerAddress");
+    for (const socket of open) socket.destroy();
+    await Promise.all(open.map(async (socket) => gone(socket)));
+    for (;;) {
+      if (listener.connectionCount === 0) break;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     await echoThrough("direct", port);
   });
 
