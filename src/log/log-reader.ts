@@ -150,13 +150,19 @@ async function readBatches(
   window: BatchWindow,
 ): Promise<SegmentRead> {
   const { from, maxBytes, fileEnd, start } = window;
+  // Only compaction leaves a gap at the end of a segment; where damage was found, the next segment is no continuation.
+  const nothingLeft = (): SegmentRead =>
+    segment.damagedFrom === undefined
+      ? { found: undefined, isIndexWrong: false }
+      : damaged(core, segment, segment.damagedFrom, `the batch of offset ${from} is not to be had`);
   let position = start.position;
+  if (position >= fileEnd) return nothingLeft();
   let buffer = await readAt(file, position, Math.min(fileEnd - position, maxBytes + SKIP_BYTES));
   let at = 0;
   let isIndexChecked = position === 0;
   // To the batch that holds `from`: at most an index interval away.
   for (;;) {
-    if (position + at >= fileEnd) return { found: undefined, isIndexWrong: false };
+    if (position + at >= fileEnd) return nothingLeft();
     if (at + BATCH_HEADER_BYTES > buffer.length) {
       position += at;
       at = 0;

@@ -9,6 +9,7 @@ import { parseProducerSnapshot } from "./producer-snapshot.ts";
 import { ProducerState } from "./producer-state.ts";
 import { scanBatches } from "./record-scan.ts";
 import type { Segment } from "./segment.ts";
+import { recallWindows } from "./window-recall.ts";
 
 /** What building a producer state takes. */
 export interface ProducerSource {
@@ -29,6 +30,7 @@ export interface ProducerSource {
 export async function loadProducers(source: ProducerSource, endOffset: Offset): Promise<ProducerState> {
   const producers = new ProducerState({ expirationMs: source.producerExpirationMs });
   const from = await loadSnapshot(source, producers, endOffset);
+  await recallWindows(source, producers, from);
   for (const segment of source.segments) {
     if (segment.endOffset <= from || segment.baseOffset >= endOffset || segment.isEmpty) continue;
     const file = await source.disk.open(segment.logPath, "read");

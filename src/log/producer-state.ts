@@ -5,7 +5,7 @@ import type { Offset, ProducerEpoch, ProducerId, Timestamp } from "../model/offs
 import { formatProducerSnapshot } from "./producer-snapshot.ts";
 import type { ProducerEntry } from "./producer-snapshot.ts";
 import { PRODUCER_WINDOW_BATCHES, ProducerWindow } from "./producer-window.ts";
-import type { SequencedBatch } from "./producer-window.ts";
+import type { SequencedBatch, WindowBatch } from "./producer-window.ts";
 
 /** What `check` needs of a batch that a client wants to append. */
 export interface ProducedBatch {
@@ -210,6 +210,16 @@ export class ProducerState {
       if (transactionFirstOffset !== undefined)
         this.#openTransactions.set(producerId, transactionFirstOffset);
     }
+  }
+
+  /** The epoch of a known producer. */
+  epochOf(producerId: ProducerId): ProducerEpoch | undefined {
+    return this.#producers.get(producerId)?.producerEpoch;
+  }
+
+  /** Fills a window that a snapshot left short with the batches of its producer that end with the one it kept. */
+  recall(producerId: ProducerId, batches: readonly WindowBatch[]): void {
+    this.#producers.get(producerId)?.recall(batches);
   }
 
   clear(): void {

@@ -130,6 +130,15 @@ export class ProducerWindow {
     });
   }
 
+  /** Takes the batches before the one that a snapshot kept, if they lead up to it. Oldest first. */
+  recall(batches: readonly WindowBatch[]): void {
+    const kept = this.#batches[0];
+    const last = batches.at(-1);
+    if (this.#batches.length !== 1 || kept === undefined || last === undefined) return;
+    if (last.lastOffset !== kept.lastOffset || last.lastSequence !== kept.lastSequence) return;
+    this.#batches.splice(0, 1, ...batches.slice(-PRODUCER_WINDOW_BATCHES));
+  }
+
   /** What a snapshot keeps. */
   entry(transactionFirstOffset: Offset | undefined): ProducerEntry {
     return {
