@@ -2,6 +2,7 @@ import { deadlineSignal } from "../base/abort.ts";
 import { Backoff } from "../base/backoff.ts";
 import { type LograftError, operationError } from "../base/errors.ts";
 import { errorNameOf, ProtocolError, refreshesMetadata } from "../model/error-code.ts";
+import { shownTopic } from "../model/topic-partition.ts";
 import type {
   AdminOptions,
   BrokerConfig,
@@ -94,7 +95,7 @@ export class Admin {
       topicId: topic.topicId.toString("base64url"),
       isInternal: topic.isInternal,
       configs: topic.configs,
-      error: itemError(topic.errorCode, topic.errorMessage, `topic ${topic.name}`),
+      error: itemError(topic.errorCode, topic.errorMessage, `topic ${shownTopic(topic.name)}`),
       partitions: topic.partitions.map(({ errorCode, errorMessage, ...partition }) => ({
         ...partition,
         error: itemError(errorCode, errorMessage, `${topic.name}-${partition.partition}`),
@@ -300,7 +301,7 @@ function topicOutcome(result: WireTopicResult): TopicOutcome {
     topicId: result.errorCode === 0 ? result.topicId.toString("base64url") : "",
     partitions: result.partitions,
     replicationFactor: result.replicationFactor,
-    error: itemError(result.errorCode, result.errorMessage, `topic ${result.name}`),
+    error: itemError(result.errorCode, result.errorMessage, `topic ${shownTopic(result.name)}`),
   };
 }
 

@@ -142,7 +142,9 @@ export class Fetcher implements FetchLaneListener {
     const isBusy = reader.lane !== undefined || reader.isLookingUp || reader.retryTimer !== undefined;
     if (isBusy || reader.isPaused || this.#closing.signal.aborted) return;
     const { metadata } = this.#context;
-    const leaderId = metadata.topic(reader.topic)?.partitions[reader.partition]?.leaderId ?? -1;
+    const topic = metadata.topic(reader.topic);
+    if (topic !== undefined && !this.#isSameTopic(reader, topic.topicId)) return;
+    const leaderId = topic?.partitions[reader.partition]?.leaderId ?? -1;
     const address = leaderId < 0 ? undefined : metadata.addressOf(leaderId);
     if (address === undefined) {
       this.#unrouted.add(reader);
@@ -152,6 +154,23 @@ export class Fetcher implements FetchLaneListener {
     this.#unrouted.delete(reader);
     if (reader.position === undefined) this.#lookUp(reader, address);
     else this.#laneTo(address).add(reader);
+  }
+
+  /** A topic that was deleted and made again has the name and none of the offsets (H24). */
+  #isSameTopic(reader: PartitionReader, topicId: string): boolean {
+    const before = reader.topicId;
+    reader.topicId = topicId;
+    if (before === undefined || before === topicId || reader.position === undefined) return true;
+    const { topic, partition, position } = reader;
+    this.#listener.onFatal(
+      new ProtocolError(
+        "INCONSISTENT_TOPIC_ID",
+        `topic ${topic} was deleted and made again (id ${before}, now ${topicId}): offset ${position} of partition ` +
+          `${partition} means another record now; start a new consumer from the beginning or the end`,
+        { context: { topic, partition, position, before, topicId }, retriable: false },
+      ),
+    );
+    return false;
   }
 
   #detach(reader: PartitionReader, isKnownToBroker: boolean): void {
@@ -214,6 +233,14 @@ export class Fetcher implements FetchLaneListener {
     this.#detach(reader, false);
     if (name === "OFFSET_OUT_OF_RANGE") {
       this.#onOutOfRange(reader, error);
+    } else if (name === "CORRUPT_MESSAGE" && ++reader.corruptCount >= MAX_CORRUPT_READS) {
+      // As for a batch found damaged here: another broker may come to lead, but not for ever.
+      this.#listener.onFatal(error);
+    } else if (name === "UNKNOWN_TOPIC_OR_PARTITION") {
+      // It may be gone, or another of its name may be there by now: only fresh metadata tell.
+      this.#listener.onRetriedError(error);
+      this.#unrouted.add(reader);
+      this.#context.metadata.requestUpdate();
     } else if (isRetriable(name)) {
       if (refreshesMetadata(name)) this.#context.metadata.requestUpdate();
       this.#retryLater(reader, error);

@@ -4,6 +4,7 @@ import { Deferred } from "../base/deferred.ts";
 import { errorMessage, type LograftError, operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { errorNameOf, isRetriable, ProtocolError, type ErrorName } from "../model/error-code.ts";
+import { shownTopic } from "../model/topic-partition.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { MetadataResponse, TopicMetadata } from "../rpc/messages.ts";
@@ -250,13 +251,19 @@ export class MetadataCache {
   }
 
   async #ask(): Promise<void> {
-    // Topics that may be created are asked for alone, so that asking never creates what another part only reads.
-    const missing = [...this.#topics].filter(
-      ([, topic]) => topic.info === undefined && topic.allowAutoCreate,
-    );
-    const topics = missing.length > 0 ? missing.map(([name]) => name) : [...this.#topics.keys()];
-    if (missing.length > 0 && missing.length < this.#topics.size) this.#isAgainWanted = true;
-    const request = { topics, allTopics: false, allowAutoCreate: missing.length > 0 };
+    // Topics that may be created are asked for alone, so that asking never creates what another part only reads; and in
+    // the same flight as the others, which must not wait until somebody else's topic exists.
+    const missing: string[] = [];
+    const others: string[] = [];
+    for (const [name, { info, allowAutoCreate }] of this.#topics) {
+      (info === undefined && allowAutoCreate ? missing : others).push(name);
+    }
+    if (missing.length > 0) await this.#askFor(missing, true);
+    if (others.length > 0) await this.#askFor(others, false);
+  }
+
+  async #askFor(topics: readonly string[], allowAutoCreate: boolean): Promise<void> {
+    const request = { topics, allTopics: false, allowAutoCreate };
     let failure: unknown;
     for (const address of this.candidates()) {
       try {
@@ -340,7 +347,7 @@ function applyTopic(tracked: TrackedTopic, topic: TopicMetadata): void {
 
 function topicError(name: string, tracked: TrackedTopic): ProtocolError {
   const text = tracked.errorMessage === "" ? tracked.error : tracked.errorMessage;
-  return new ProtocolError(tracked.error, `topic ${name}: ${text}`, { context: { topic: name } });
+  return new ProtocolError(tracked.error, `topic ${shownTopic(name)}: ${text}`, { context: { topic: name } });
 }
 
 function closedError(): LograftError {

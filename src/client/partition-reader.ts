@@ -46,6 +46,8 @@ export class PartitionReader {
   start: StartPosition | undefined;
   /** Offset of the next record to give; undefined until `start` was looked up. */
   position: number | undefined;
+  /** Of the topic that the position belongs to; undefined until a leader was found. */
+  topicId: string | undefined;
   generation = 0;
   /** Counts changes of the position that are not reading. */
   moves = 0;
