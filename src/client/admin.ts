@@ -121,6 +121,8 @@ export class Admin {
     const request = { name, totalPartitions: total, validateOnly: options.validateOnly ?? false };
     const { result } = await this.#change("CreatePartitions", request, options);
     if (result !== null) checked([topicOutcome(result)], {});
+    // The producers and consumers of this client need not wait for the age of their metadata.
+    this.#context.metadata.requestUpdate();
   }
 
   /** Removes records below an offset; asks the leaders. @throws ProtocolError OFFSET_OUT_OF_RANGE... */
