@@ -1,26 +1,14 @@
-import type { Logger } from "../base/logger.ts";
 import type { Offset } from "../model/offsets.ts";
 import { baseOffsetOf } from "../model/record-batch.ts";
 import type { Disk } from "../platform/disk.ts";
 import { readIfPresent, writeAtomically } from "./checkpoint-file.ts";
 import { parseSegmentFileName, segmentFileName } from "./file-names.ts";
 import { replayBatch } from "./producer-replay.ts";
+import type { ProducerSource } from "./producer-source.ts";
 import { parseProducerSnapshot } from "./producer-snapshot.ts";
 import { ProducerState } from "./producer-state.ts";
 import { scanBatches } from "./record-scan.ts";
-import type { Segment } from "./segment.ts";
 import { recallWindows } from "./window-recall.ts";
-
-/** What building a producer state takes. */
-export interface ProducerSource {
-  readonly disk: Disk;
-  readonly logger: Logger;
-  readonly directory: string;
-  /** Of the whole log, oldest first. */
-  readonly segments: readonly Segment[];
-  readonly producerExpirationMs: number;
-  readonly nowMs: number;
-}
 
 /**
  * The producer state that stands for the log below `endOffset`: the newest readable snapshot at or below it, brought

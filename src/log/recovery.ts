@@ -15,7 +15,7 @@ import { loadEpochs } from "./epoch-recovery.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import { listSnapshots, loadProducers, saveSnapshot } from "./producer-recovery.ts";
-import type { ProducerSource } from "./producer-recovery.ts";
+import type { ProducerSource } from "./producer-source.ts";
 import { ProducerState } from "./producer-state.ts";
 import { scanBatches } from "./record-scan.ts";
 import { Segment } from "./segment.ts";

@@ -12,7 +12,7 @@ import {
 } from "../model/record-batch.ts";
 import { readIfPresent } from "./checkpoint-file.ts";
 import { OffsetIndex } from "./offset-index.ts";
-import type { ProducerSource } from "./producer-recovery.ts";
+import type { ProducerSource } from "./producer-source.ts";
 import type { ProducerState } from "./producer-state.ts";
 import { PRODUCER_WINDOW_BATCHES } from "./producer-window.ts";
 import type { WindowBatch } from "./producer-window.ts";

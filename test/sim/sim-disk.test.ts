@@ -441,6 +441,7 @@ test("a process that crashes while it waits for the disk never hears from it, an
 test("operations are counted by kind", async () => {
   const { disk } = makeDisk();
   await makeFile(disk, "/a", "abc");
-  expect(Object.fromEntries(disk.operationCounts)).toEqual({ open: 1, create: 1, write: 1, sync: 1, syncDir: 1 });
+  const counts = { open: 1, create: 1, write: 1, sync: 1, syncDir: 1 };
+  expect(Object.fromEntries(disk.operationCounts)).toEqual(counts);
   expect(disk.mutationCount).toBe(4);
 });
