@@ -60,7 +60,10 @@ async function untilStopped(
   });
   const failure = await Promise.race([stopped, node.failure]);
   if (failure === undefined) logger.info("stopping");
-  else logger.error("stopping: the disk failed; the next start will check the logs", { cause: errorMessage(failure) });
+  else
+    logger.error("stopping: the disk failed; the next start will check the logs", {
+      cause: errorMessage(failure),
+    });
   const hardStop = setTimeout(() => {
     logger.error("the stop took too long; the next start will check the logs", {
       timeoutMs: options.parsed.config.shutdownTimeoutMs,

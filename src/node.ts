@@ -36,6 +36,10 @@ export interface RunningBroker extends AsyncDisposable {
 }
 
 const DEFAULT_PORT = 9092;
+/** LevelDB may write its table of 4 MiB and a log beside it as it opens. */
+const DISK_RESERVE_BYTES = 8 * 1024 * 1024;
+/** From the last answer until connections are cut whose other side does not end them. */
+const FAREWELL_MS = 1000;
 
 /**
  * Starts a broker in this process. @throws LograftError CONFIG_INVALID, DATA_DIR_LOCKED, DATA_DIR_VERSION,
@@ -69,7 +73,10 @@ export async function startNode(
   }
   const platform = createNodePlatform();
   const advertised = advertisedAddress(config.advertisedListeners?.[0], listener);
-  const broker = await Broker.start({ config: parsed, advertised }, { platform, logger: options.logger });
+  const broker = await Broker.start(
+    { config: parsed, advertised, diskReserveBytes: DISK_RESERVE_BYTES },
+    { platform, logger: options.logger },
+  );
   let server: Server;
   try {
     server = await Server.start(
@@ -83,14 +90,7 @@ export async function startNode(
   const port = advertised.port === 0 ? server.port : advertised.port;
   broker.advertise({ host: advertised.host, port });
   let closing: Promise<void> | undefined;
-  const closeAll = async (): Promise<void> => {
-    try {
-      await server.close({ graceMs: config.shutdownTimeoutMs / 2 });
-    } finally {
-      await broker.close();
-    }
-  };
-  const close = (): Promise<void> => (closing ??= closeAll());
+  const close = (): Promise<void> => (closing ??= closeInOrder(server, broker));
   return {
     address: `${advertised.host}:${port}`,
     nodeId: broker.nodeId,
@@ -100,6 +100,19 @@ export async function startNode(
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/**
+ * Who is connected hears of it first; then the broker answers what it has taken and makes it durable; and only then are
+ * connections closed, for which answers that are on their way get a moment.
+ */
+async function closeInOrder(server: Server, broker: Broker): Promise<void> {
+  server.drain();
+  try {
+    await broker.close();
+  } finally {
+    await server.close({ graceMs: FAREWELL_MS });
+  }
 }
 
 /** What clients are told: advertised.listeners, else the listener, whose "all interfaces" no client can connect to. */

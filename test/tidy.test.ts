@@ -6,6 +6,7 @@ import { importExceptions } from "./tidy/import-table.ts";
 import {
   checkBans,
   checkDecision,
+  checkHazards,
   checkLayers,
   checkLockFile,
   checkShape,
@@ -95,6 +96,16 @@ test("decision records have one title and say what, why and what was refused", (
     checkDecision(name, readFileSync(join(folder, name), "utf8")),
   );
   expect(problems).toEqual([]);
+});
+
+test("the hazards that the code cites are listed, with what guards against them and what shows it", () => {
+  const list = readFileSync(join(root, "docs", "hazards.md"), "utf8");
+  const files = trees.flatMap(([tree, all]) =>
+    all
+      .filter(({ path }) => !path.startsWith("tidy"))
+      .map(({ path, text }) => [`${tree}/${path}`, text] as const),
+  );
+  expect(checkHazards(list, files, (path) => existsSync(join(root, path)))).toEqual([]);
 });
 
 test("the lock file installs everywhere", () => {

@@ -47,6 +47,8 @@ export interface BrokerOptions {
   readonly advertised: { readonly host: string; readonly port: number };
   /** Default: 50,000 partitions of a topic, 200,000 of all. */
   readonly limits?: PartitionLimits;
+  /** Room that is kept on the disk for metadata that must be written when it is full. Default 0. */
+  readonly diskReserveBytes?: number;
 }
 
 export interface BrokerDeps {
@@ -141,7 +143,7 @@ export class Broker implements AsyncDisposable {
     // The logs ask for settings of topics, which are known only once the logs are open and the metadata is replayed.
     const hosted: { table?: PartitionTable } = {};
     const storage = await openStorage(
-      { nodeId: nodeId(config.nodeId), directory, config },
+      { nodeId: nodeId(config.nodeId), directory, config, reserveBytes: options.diskReserveBytes ?? 0 },
       {
         platform: deps.platform,
         logger,
@@ -318,7 +320,10 @@ function failing(log: MetadataLog, onFailure: (error: Error) => void): MetadataL
       try {
         return await log.append(records);
       } catch (error: unknown) {
-        if (isLograftError(error) && error.code.startsWith("DISK_")) onFailure(error);
+        // A full disk refused the records before they were written; anything else leaves the store in doubt.
+        const isInDoubt =
+          isLograftError(error) && error.code.startsWith("DISK_") && error.code !== "DISK_FULL";
+        if (isInDoubt) onFailure(error);
         throw error;
       }
     },

@@ -8,6 +8,7 @@ import type { MetadataRecord } from "../metadata/records.ts";
 import { GENESIS_HASH } from "../metadata/running-hash.ts";
 import type { KeyValueOperation, KeyValueStore } from "../platform/key-value.ts";
 import type { Platform } from "../platform/platform.ts";
+import { DiskReserve } from "./disk-reserve.ts";
 import {
   encodeEntry,
   encodeTail,
@@ -24,10 +25,14 @@ export interface LocalMetadataLogOptions {
   readonly directory: string;
   /** Appends that may wait for a flush, 1024 by default; beyond it they are refused with BUFFER_EXHAUSTED. */
   readonly maxWaiting?: number;
+  /** Room that is kept on the disk for what must be written when it is full; 0, the default, keeps none. */
+  readonly reserveBytes?: number;
 }
 
 interface WaitingAppend {
   readonly records: Buffer;
+  /** Without it a full disk could not be made room on, or the broker not be started to do so. */
+  readonly isUrgent: boolean;
   readonly done: Deferred<{ readonly index: number }>;
 }
 
@@ -35,16 +40,22 @@ const EMPTY_TAIL: LogTail = { lastIndex: 0, lastHash: GENESIS_HASH };
 /** Bytes of entries in one batch of the store; what waits beyond goes into the next. */
 const MAX_FLUSH_BYTES = 8 * 1024 * 1024;
 
+/** What must be free beside the entries: LevelDB does not survive a write that finds no room. */
+const MIN_FREE_BYTES = 256 * 1024;
+
 /**
  * The metadata log of a broker without a quorum: one writer, one synced batch for everything that waited while the last
  * one was written. Format and checks are in `metadata-entry`.
  */
 export class LocalMetadataLog implements MetadataLog {
+  readonly #directory: string;
   readonly #storePath: string;
   readonly #tailPath: string;
   readonly #maxWaiting: number;
   readonly #disk: Platform["disk"];
   readonly #store: KeyValueStore;
+  readonly #reserve: DiskReserve;
+  #reserving: Promise<void> = Promise.resolve();
   /** What is durable in the store. */
   #tail: LogTail = EMPTY_TAIL;
   #mirrored: LogTail = EMPTY_TAIL;
@@ -54,7 +65,14 @@ export class LocalMetadataLog implements MetadataLog {
   #failure: LograftError | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(options: LocalMetadataLogOptions, disk: Platform["disk"], store: KeyValueStore) {
+  private constructor(
+    options: LocalMetadataLogOptions,
+    disk: Platform["disk"],
+    store: KeyValueStore,
+    reserve: DiskReserve,
+  ) {
+    this.#directory = options.directory;
+    this.#reserve = reserve;
     this.#storePath = storePathOf(options.directory);
     this.#tailPath = `${options.directory}/metadata-tail`;
     this.#maxWaiting = options.maxWaiting ?? 1024;
@@ -67,8 +85,13 @@ export class LocalMetadataLog implements MetadataLog {
     options: LocalMetadataLogOptions,
     deps: { readonly platform: Pick<Platform, "disk" | "openKeyValue"> },
   ): Promise<LocalMetadataLog> {
-    const store = await deps.platform.openKeyValue(storePathOf(options.directory));
-    return new LocalMetadataLog(options, deps.platform.disk, store);
+    const { disk } = deps.platform;
+    const { directory, reserveBytes = 0 } = options;
+    const reserve = new DiskReserve({ directory, sizeBytes: reserveBytes }, { disk });
+    // LevelDB writes as it opens.
+    if ((await freeBytesIn(disk, directory)) < reserveBytes) await reserve.release();
+    const store = await deps.platform.openKeyValue(storePathOf(directory));
+    return new LocalMetadataLog(options, disk, store, reserve);
   }
 
   get lastIndex(): number {
@@ -120,7 +143,8 @@ export class LocalMetadataLog implements MetadataLog {
       );
     }
     const done = new Deferred<{ readonly index: number }>();
-    this.#waiting.push({ records: encodeMetadataRecords(records), done });
+    const isUrgent = records.some(({ type }) => type === "RemoveTopic" || type === "BrokerRegistration");
+    this.#waiting.push({ records: encodeMetadataRecords(records), isUrgent, done });
     this.#writing ??= this.#writeWaiting();
     return done.promise;
   }
@@ -132,6 +156,7 @@ export class LocalMetadataLog implements MetadataLog {
 
   async #close(): Promise<void> {
     await this.#writing;
+    await this.#reserving;
     try {
       if (this.#isReplayed && this.#failure === undefined) await this.#mirror();
     } finally {
@@ -142,7 +167,13 @@ export class LocalMetadataLog implements MetadataLog {
   /** Never rejects: each append learns its own outcome. */
   async #writeWaiting(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const { group, operations, tail } = this.#nextGroup();
+      const { group, operations, tail, sizeBytes } = this.#nextGroup();
+      const refusal = await this.#refusalByRoom(group, sizeBytes);
+      if (refusal !== undefined) {
+        // Nothing was written, so nothing is in doubt: the log goes on when there is room.
+        for (const { done } of group) done.reject(refusal);
+        continue;
+      }
       try {
         await this.#store.batch(operations, { sync: true });
         const isFirst = this.#mirrored.lastIndex === 0;
@@ -153,13 +184,38 @@ export class LocalMetadataLog implements MetadataLog {
         this.#fail(error, group);
         break;
       }
+      this.#reserving = this.#reserving.then(() => this.#reserve.keep());
       let index = tail.lastIndex - group.length;
       for (const { done } of group) done.resolve({ index: ++index });
     }
     this.#writing = undefined;
   }
 
-  #nextGroup(): { group: WaitingAppend[]; operations: KeyValueOperation[]; tail: LogTail } {
+  async #refusalByRoom(
+    group: readonly WaitingAppend[],
+    sizeBytes: number,
+  ): Promise<LograftError | undefined> {
+    const neededBytes = MIN_FREE_BYTES + 2 * sizeBytes;
+    const hasRoom = async (): Promise<boolean> =>
+      (await freeBytesIn(this.#disk, this.#directory)) >= neededBytes;
+    if (await hasRoom()) return undefined;
+    await this.#reserving;
+    const isUrgent = group.some((append) => append.isUrgent);
+    if (isUrgent && (await this.#reserve.release()) && (await hasRoom())) return undefined;
+    return operationError(
+      "DISK_FULL",
+      `the disk of ${this.#directory} is full: metadata needs ${neededBytes} free bytes; nothing was changed. ` +
+        "Free space there, or delete topics",
+      { context: { directory: this.#directory, neededBytes }, retriable: true },
+    );
+  }
+
+  #nextGroup(): {
+    group: WaitingAppend[];
+    operations: KeyValueOperation[];
+    tail: LogTail;
+    sizeBytes: number;
+  } {
     const group: WaitingAppend[] = [];
     const operations: KeyValueOperation[] = [];
     let tail = this.#tail;
@@ -174,7 +230,7 @@ export class LocalMetadataLog implements MetadataLog {
     }
     operations.push({ type: "put", key: HEADER_KEY, value: encodeTail(tail) });
     this.#waiting = this.#waiting.slice(group.length);
-    return { group, operations, tail };
+    return { group, operations, tail, sizeBytes };
   }
 
   #fail(cause: unknown, group: readonly WaitingAppend[]): void {
@@ -254,6 +310,16 @@ export class LocalMetadataLog implements MetadataLog {
 
   #closedError(): LograftError {
     return operationError("CLOSED", `the metadata log in ${this.#storePath} is closed`);
+  }
+}
+
+/** Infinity where it cannot be told: the write itself will tell. */
+async function freeBytesIn(disk: Platform["disk"], directory: string): Promise<number> {
+  try {
+    return await disk.freeBytes(directory);
+  } catch (error: unknown) {
+    if (error instanceof LograftError) return Number.POSITIVE_INFINITY;
+    throw error;
   }
 }
 

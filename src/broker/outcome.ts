@@ -1,10 +1,9 @@
 import { errorMessage } from "../base/errors.ts";
 import { failure } from "../controller/result.ts";
 import type { ItemOutcome } from "../controller/result.ts";
-import { shownTopic } from "../controller/topics.ts";
 import { isErrorName } from "../model/error-code.ts";
 import type { NodeId } from "../model/ids.ts";
-import { INTERNAL_TOPICS } from "../model/topic-partition.ts";
+import { INTERNAL_TOPICS, shownTopic } from "../model/topic-partition.ts";
 import { isLograftError } from "./lograft-error.ts";
 import type { Partition } from "./partition.ts";
 

@@ -20,6 +20,8 @@ export interface StorageOptions {
   readonly nodeId: NodeId;
   readonly directory: string;
   readonly config: BrokerConfig;
+  /** See `LocalMetadataLogOptions.reserveBytes`. */
+  readonly reserveBytes: number;
 }
 
 export interface StorageDeps {
@@ -53,7 +55,7 @@ export async function openStorage(options: StorageOptions, deps: StorageDeps): P
   const logs = await openLogs(options, deps);
   try {
     const clusterId = await clusterIdOf(logs, deps.platform);
-    const metadataLog = await LocalMetadataLog.open({ directory: options.directory }, deps);
+    const metadataLog = await LocalMetadataLog.open(options, deps);
     try {
       return { clusterId, logs, metadataLog, ...(await bringUp(options, deps, logs, metadataLog)) };
     } catch (error: unknown) {

@@ -3,7 +3,7 @@ import type { MetadataRecord } from "../metadata/records.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
 import { ZERO_TOPIC_ID } from "../model/ids.ts";
 import { leaderEpoch } from "../model/offsets.ts";
-import { collisionForm, INTERNAL_TOPICS, validateTopicName } from "../model/topic-partition.ts";
+import { collisionForm, INTERNAL_TOPICS, shownTopic, validateTopicName } from "../model/topic-partition.ts";
 import { placeReplicas } from "./placement.ts";
 import { failure, SUCCESS } from "./result.ts";
 import type { Decision, ItemOutcome } from "./result.ts";
@@ -282,9 +282,4 @@ function repeatedNames(names: readonly string[]): ReadonlySet<string> {
 
 function orDefault(value: number, fallback: number): number {
   return value === 0 || value === -1 ? fallback : value;
-}
-
-/** A topic name for a message: names from outside may hold anything and are shown cut and escaped (H75). */
-export function shownTopic(name: string): string {
-  return validateTopicName(name).ok ? name : JSON.stringify(name.slice(0, 80));
 }

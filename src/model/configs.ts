@@ -183,6 +183,12 @@ function topicDefaults(broker: BrokerConfig): TopicConfig {
 /** Values that are right alone and wrong together. */
 function crossChecks(config: BrokerConfig): ConfigError[] {
   const errors: ConfigError[] = [];
+  const single = { listeners: config.listeners, "log.dirs": config.logDirs };
+  for (const [key, entries] of Object.entries(single)) {
+    if (entries.length === 1) continue;
+    const message = `${key} has ${entries.length} entries; allowed: one, this version does not serve several`;
+    errors.push({ key, message });
+  }
   const names = new Set(config.listeners.map((listener) => listener.name));
   for (const { name } of config.advertisedListeners ?? []) {
     if (names.has(name)) continue;

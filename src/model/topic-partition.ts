@@ -48,6 +48,11 @@ export function validateTopicName(name: string): NameValidity {
   return { ok: false, reason: `a topic name is made of letters, digits, '.', '_' and '-'; ${shown}` };
 }
 
+/** A topic name for a message: names from outside may hold anything and are shown cut and escaped (H75). */
+export function shownTopic(name: string): string {
+  return validateTopicName(name).ok ? name : JSON.stringify(name.slice(0, 80));
+}
+
 /**
  * The form in which '.' and '_' look alike. Metric systems merge the two characters, so two topics with one form would
  * share their metrics; creating the second is refused, as Kafka does.

@@ -36,7 +36,7 @@ export interface ListenerTargets {
   readonly kafka?: (socket: Socket) => void;
 }
 
-/** Lines about strangers in one window of time; more are counted, not written. */
+/** Lines of one kind about strangers in one window of time; more are counted, not written. */
 const MAX_STRANGER_LINES = 10;
 const STRANGER_WINDOW_MS = 60_000;
 /** How long a client may take to read the answer that turns it away. */
@@ -55,7 +55,8 @@ export class Listener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #undecided = new Set<Undecided>();
-  #strangerLines = 0;
+  /** By message: noise of one kind must not hide the one line that tells somebody what is wrong. */
+  readonly #strangerLines = new Map<string, number>();
   #strangersSinceMs = 0;
   #isServerClosed = false;
   #closing: Deferred<void> | undefined;
@@ -139,7 +140,11 @@ export class Listener {
     // For the whole life of the socket: whoever owns it may have let go of it when the last error comes.
     socket.on("error", () => undefined);
     const address = socket.remoteAddress ?? "unknown";
-    const limit = this.#limits.admit(address);
+    let limit = this.#limits.admit(address);
+    if (limit === "maxUndecided" || limit === "maxUndecidedPerAddress") {
+      this.#dropOldestUndecided(limit, limit === "maxUndecided" ? undefined : address);
+      limit = this.#limits.admit(address);
+    }
     if (limit !== undefined) {
       this.#refuse(socket, limit);
       return;
@@ -168,6 +173,23 @@ export class Listener {
     if (!this.#undecided.delete(undecided)) return;
     undecided.stop();
     this.#limits.decide(undecided.address);
+  }
+
+  /**
+   * A client says at once what it speaks, so who has been silent the longest is the least likely to be one. Were the
+   * newest refused instead, a few hundred silent sockets would keep every client of their address out.
+   */
+  #dropOldestUndecided(limit: LimitName, address: string | undefined): void {
+    for (const undecided of this.#undecided) {
+      if (address !== undefined && undecided.address !== address) continue;
+      this.#logStranger(`a silent connection was dropped for a newer one: ${limit} is reached`, {
+        peer: peerOf(undecided.socket),
+        limit: this.#options[limit],
+      });
+      this.#settle(undecided);
+      undecided.socket.destroy();
+      return;
+    }
   }
 
   #refuse(socket: Socket, limit: LimitName): void {
@@ -235,14 +257,16 @@ export class Listener {
   #logStranger(message: string, fields: Readonly<Record<string, unknown>>): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#strangersSinceMs > STRANGER_WINDOW_MS) {
-      const unwritten = this.#strangerLines - MAX_STRANGER_LINES;
-      if (unwritten > 0)
-        this.#logger.warn("more connections were turned away than were logged", { unwritten });
+      for (const [kind, lines] of this.#strangerLines) {
+        const unwritten = lines - MAX_STRANGER_LINES;
+        if (unwritten > 0) this.#logger.warn("more of this came than was logged", { kind, unwritten });
+      }
       this.#strangersSinceMs = nowMs;
-      this.#strangerLines = 0;
+      this.#strangerLines.clear();
     }
-    this.#strangerLines += 1;
-    if (this.#strangerLines <= MAX_STRANGER_LINES) this.#logger.warn(message, fields);
+    const lines = (this.#strangerLines.get(message) ?? 0) + 1;
+    this.#strangerLines.set(message, lines);
+    if (lines <= MAX_STRANGER_LINES) this.#logger.warn(message, fields);
   }
 }
 

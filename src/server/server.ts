@@ -4,6 +4,7 @@ import type { Broker } from "../broker/broker.ts";
 import type { BrokerConfig } from "../model/configs.ts";
 import type { Clock } from "../platform/clock.ts";
 import { DirectServer } from "../rpc/stream/direct-server.ts";
+import { Draining } from "./grpc/draining.ts";
 import { fetchStreamHandler } from "./grpc/fetch-stream.ts";
 import { GrpcServer } from "./grpc/grpc-server.ts";
 import { produceStreamHandler } from "./grpc/produce-stream.ts";
@@ -31,11 +32,13 @@ export class Server {
   readonly #listener: Listener;
   readonly #direct: DirectServer;
   readonly #grpc: GrpcServer;
+  readonly #draining: Draining;
 
-  private constructor(listener: Listener, direct: DirectServer, grpc: GrpcServer) {
+  private constructor(listener: Listener, direct: DirectServer, grpc: GrpcServer, draining: Draining) {
     this.#listener = listener;
     this.#direct = direct;
     this.#grpc = grpc;
+    this.#draining = draining;
   }
 
   /** Listens. @throws LograftError ADDRESS_IN_USE. */
@@ -45,8 +48,12 @@ export class Server {
   ): Promise<Server> {
     const { config } = options;
     const maxMessageBytes = config.messageMaxBytes + ENVELOPE_BYTES;
+    const draining = new Draining();
     const budget = new ByteBudget(config.serverMaxInflightBytes);
-    const produce = produceStreamHandler({ windowBytes: PRODUCE_WINDOW_BYTES }, { ...deps, budget });
+    const produce = produceStreamHandler(
+      { windowBytes: PRODUCE_WINDOW_BYTES },
+      { ...deps, budget, draining },
+    );
     const fetch = fetchStreamHandler({ ...deps });
     const direct = new DirectServer(
       {
@@ -58,7 +65,7 @@ export class Server {
     );
     direct.handle(PRODUCE_METHOD, produce, { budget });
     direct.handle(FETCH_METHOD, fetch);
-    const grpc = new GrpcServer({ maxMessageBytes, config, produce, fetch, budget }, deps);
+    const grpc = new GrpcServer({ maxMessageBytes, config, produce, fetch, budget, draining }, deps);
     const listener = new Listener(
       {
         host: options.host,
@@ -76,16 +83,23 @@ export class Server {
       },
     );
     await listener.listen();
-    return new Server(listener, direct, grpc);
+    return new Server(listener, direct, grpc, draining);
   }
 
   get port(): number {
     return this.#listener.address().port;
   }
 
+  /** Tells health watchers and open streams that the broker is about to go. What they sent before is still answered. Idempotent. */
+  drain(): void {
+    if (this.#draining.isDraining) return;
+    this.#grpc.setNotServing();
+    this.#draining.begin();
+  }
+
   /** No new connections; the open calls may end within `graceMs`, then they are cut. Idempotent. */
   async close(options: { readonly graceMs: number }): Promise<void> {
-    this.#grpc.setNotServing();
+    this.drain();
     const listener = this.#listener.close(options);
     await Promise.all([this.#direct.close(options), this.#grpc.close(options)]);
     await listener;

@@ -61,7 +61,10 @@ describe.each(["direct", "grpc-js"] as const)("lane %s", (lane) => {
     await using other = new LograftClient({ brokers: [wire.address], lane: wire.lane });
     await using writer = other.producer({ lingerMs: 0 });
     for (const value of ["new 0", "new 1", "new 2"]) await writer.send(topic, { value });
-    expect(await failure(take(consumer, 1))).toMatchObject({ code: "INCONSISTENT_TOPIC_ID", retriable: false });
+    expect(await failure(take(consumer, 1))).toMatchObject({
+      code: "INCONSISTENT_TOPIC_ID",
+      retriable: false,
+    });
     await using fresh = other.consumer({ topics: [topic] });
     expect((await take(fresh, 3)).map(text)).toEqual(["new 0", "new 1", "new 2"]);
   });

@@ -80,6 +80,11 @@ export class Calls {
     });
   }
 
+  /** A request as it is on the wire, without gRPC's prefix. */
+  encode(name: string, request: Fields): Buffer {
+    return definitionOf(name).requestSerialize(request);
+  }
+
   /** A stream over a lane, with what the broker sends gathered. */
   stream(lane: Lane, name: string): Stream {
     return new Stream(this.#lanes[lane], definitionOf(name));
@@ -140,7 +145,7 @@ export class Stream extends Recorder {
 
 function definitionOf(name: string): MethodDefinition<object, object> {
   for (const [, service] of METHODS) {
-    const definition = service[name];
+    const definition = service[name] as MethodDefinition<object, object> | undefined;
     if (definition !== undefined) return definition;
   }
   throw new Error(`no method ${name}`);

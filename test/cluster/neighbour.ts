@@ -53,17 +53,23 @@ export class Neighbour implements AsyncDisposable {
     await this.#until(() => this.#acks.size >= target && this.#isAllFound());
   }
 
-  /** Stops, reads to the end, and holds both against each other, and the broker against what it was at the start. */
-  async finish(): Promise<NeighbourReport> {
+  /**
+   * Stops, reads to the end, and holds both against each other, and the broker against what it was at the start.
+   * @param successor the broker's next process, where the test itself ended the first.
+   */
+  async finish(successor?: BrokerProcess): Promise<NeighbourReport> {
+    const broker = successor ?? this.#broker;
     this.#stopping.abort();
     await this.#producing;
     await this.#until(() => this.#isAllFound());
     await this.#client.close();
     await this.#consuming;
-    if (!this.#broker.isRunning) this.#faults.push("the broker ended");
-    if (this.#broker.pid !== this.#pid) this.#faults.push("the broker is another process");
-    for (const line of this.#broker.log.split("\n")) {
-      if (/\bbug\b|unhandled|invariant|InvariantError/i.test(line)) this.#faults.push(`the log says: ${line}`);
+    if (!broker.isRunning) this.#faults.push("the broker ended");
+    if (successor === undefined && broker.pid !== this.#pid)
+      this.#faults.push("the broker is another process");
+    for (const line of broker.log.split("\n")) {
+      if (/\bbug\b|unhandled|invariant|InvariantError/i.test(line))
+        this.#faults.push(`the log says: ${line}`);
     }
     return { acknowledged: this.#acks.size, faults: this.#faults };
   }
@@ -83,7 +89,9 @@ export class Neighbour implements AsyncDisposable {
     signal.addEventListener("abort", () => wake.abort(), { once: true });
     while (!isDone()) {
       if (signal.aborted) {
-        this.#faults.push(`${this.#found.size} of ${this.#acks.size} acknowledged records were found in time`);
+        this.#faults.push(
+          `${this.#found.size} of ${this.#acks.size} acknowledged records were found in time`,
+        );
         return;
       }
       await new Promise<void>((resolve) => {
@@ -134,7 +142,8 @@ export class Neighbour implements AsyncDisposable {
     for (const [value, ack] of this.#acks) {
       const place = this.#found.get(value);
       const promised = `${ack.partition}/${ack.offset}`;
-      if (place !== promised) this.#faults.push(`${value} was acknowledged at ${promised} and is at ${place}`);
+      if (place !== promised)
+        this.#faults.push(`${value} was acknowledged at ${promised} and is at ${place}`);
     }
   }
 }

@@ -24,12 +24,17 @@ export function batch(
     readonly count?: number;
     readonly codec?: Codec;
     readonly producer?: BatchProducer;
+    /** Before compression. */
+    readonly targetBytes?: number;
   } = {},
 ): Buffer {
   const records =
     options.records ??
     Array.from({ length: options.count ?? 3 }, (_, index) => record({ value: `value ${index}` }));
-  const builder = new BatchBuilder({ codec: options.codec ?? "none", targetBytes: 64 * 1024 * 1024 });
+  const builder = new BatchBuilder({
+    codec: options.codec ?? "none",
+    targetBytes: options.targetBytes ?? 64 * 1024 * 1024,
+  });
   if (options.producer !== undefined) builder.setProducer(options.producer);
   for (const { timestamp, key, value, headers } of records) {
     if (!builder.tryAppend(timestamp, key, value, headers)) throw new Error("the test batch is too large");

@@ -93,6 +93,13 @@ describe("the broker's configuration", () => {
     );
     expect(complaints({ "advertised.listeners": "CLIENT://host:1" })).toEqual([]);
   });
+
+  test("several directories or listeners are refused, not ignored", () => {
+    expect(complaints({ "log.dirs": "/a,/b" })).toEqual([expect.stringMatching(/log\.dirs has 2 entries/)]);
+    expect(complaints({ listeners: "A://:1,B://:2" })).toEqual([
+      expect.stringMatching(/listeners has 2 entries/),
+    ]);
+  });
 });
 
 describe("the configuration of a topic", () => {

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   checkBans,
   checkDecision,
+  checkHazards,
   checkLayers,
   checkLockFile,
   checkShape,
@@ -182,5 +183,18 @@ test("a lock file with addresses or without other platforms is refused", () => {
   const tool = { optionalDependencies: { "tool-linux": "1.0.0", "tool-darwin": "1.0.0" } };
   expect(checkLockFile({ "node_modules/tool": tool, "node_modules/tool-linux": {} })).toEqual([
     expect.stringContaining("node_modules/tool lacks tool-darwin"),
+  ]);
+});
+
+test("a hazard needs a row, a row needs a citation, a source, a test, and files that are there", () => {
+  const check = (row: string, text: string): string[] =>
+    checkHazards(row, [["src/a.ts", text]], (path) => path !== "src/gone.ts");
+  const row = "| H7 | it breaks | `src/a.ts`: guarded | `test/a.test.ts` |";
+  expect(check(row, "// Guarded (H7).")).toEqual([]);
+  expect(check(row, "// H7, H8")).toEqual([expect.stringContaining("src/a.ts: cites H8")]);
+  expect(check(row, "")).toEqual([expect.stringContaining("nothing cites H7")]);
+  expect(check("| H7 | it breaks | `src/gone.ts` | none |", "// H7")).toEqual([
+    expect.stringContaining("names no file of test/"),
+    expect.stringContaining("names src/gone.ts"),
   ]);
 });

@@ -250,6 +250,39 @@ export function checkDecision(path: string, text: string): string[] {
   return problems;
 }
 
+/** The list of hazards: a row for each number that a file cites and for no other, and each row's files are there. */
+export function checkHazards(
+  list: string,
+  files: readonly (readonly [path: string, text: string])[],
+  exists: (path: string) => boolean,
+): string[] {
+  const rows = new Map(
+    list.split("\n").flatMap((row) => {
+      const id = /^\| (H\d+) /.exec(row)?.[1];
+      return id === undefined ? [] : [[id, row] as const];
+    }),
+  );
+  const problems: string[] = [];
+  const cited = new Set<string>();
+  for (const [path, text] of files) {
+    for (const [id] of text.matchAll(/\bH[1-9]\d?\b/g)) {
+      if (!rows.has(id) && !cited.has(id)) problems.push(`${path}: cites ${id}, which docs/hazards.md lacks`);
+      cited.add(id);
+    }
+  }
+  for (const [id, row] of rows) {
+    if (!cited.has(id)) problems.push(`docs/hazards.md: nothing cites ${id} any more`);
+    const named = Array.from(row.matchAll(/`((?:src|test)\/[^`]+)`/g), ([, path = ""]) => path);
+    for (const part of ["src/", "test/"]) {
+      if (!named.some((path) => path.startsWith(part)))
+        problems.push(`docs/hazards.md: ${id} names no file of ${part}`);
+    }
+    const gone = named.filter((path) => !exists(path));
+    if (gone.length > 0) problems.push(`docs/hazards.md: ${id} names ${gone.join(", ")}, which is not there`);
+  }
+  return problems;
+}
+
 interface LockedPackage {
   readonly resolved?: string;
   readonly optionalDependencies?: Readonly<Record<string, string>>;

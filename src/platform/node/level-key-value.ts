@@ -5,6 +5,7 @@ import { errorMessage, operationError } from "../../base/errors.ts";
 import type { LograftError, OperationErrorCode } from "../../base/errors.ts";
 import { SerialQueue } from "../../base/serial-queue.ts";
 import type { KeyValueOperation, KeyValueRange, KeyValueStore } from "../key-value.ts";
+import { refuseDamagedLogs } from "./level-log-check.ts";
 import { NodeDisk } from "./node-disk.ts";
 
 /** Batches that may wait for the one being written; a caller that waits for its own never comes near. */
@@ -14,11 +15,13 @@ const SCAN_BATCH = 256;
 
 /**
  * Opens (making it if missing) the LevelDB store in this directory.
- * @throws LograftError DATA_DIR_LOCKED while another process, or another opener here, has it; DISK_READ_FAILED.
+ * @throws LograftError DATA_DIR_LOCKED while another process, or another opener here, has it; DISK_READ_FAILED;
+ * METADATA_CORRUPT when a log of it is damaged before its end, and then nothing was changed.
  */
 export async function openLevelKeyValue(path: string): Promise<KeyValueStore> {
   const disk = new NodeDisk();
   await disk.makeDir(path);
+  await refuseDamagedLogs(path);
   const level = new Level<Uint8Array, Uint8Array>(path, {
     keyEncoding: "view",
     valueEncoding: "view",

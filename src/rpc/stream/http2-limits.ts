@@ -1,10 +1,11 @@
 import type { ServerOptions, Settings } from "node:http2";
 
 /**
- * The setting that our clients send in their first SETTINGS frame, in the range left for private use. Others ignore it
- * (RFC 9113, section 6.5.2). A hint for the listener where to send the connection, never an authority.
+ * The setting that our clients send in their first SETTINGS frame, from the numbers that its registry keeps for
+ * experiments (0xf000 to 0xffff). Others ignore it (RFC 9113, section 6.5.2). A hint for the listener where to send the
+ * connection, never an authority.
  */
-export const LANE_SETTING_ID = 0x6c67;
+export const LANE_SETTING_ID = 0xfc67;
 export const LANE_SETTING_VALUE = 1;
 
 /** One batch of the largest size in flight, with as much again on its way: 8 MiB fill 1 GB/s at 8 ms. */

@@ -3,6 +3,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
 import { topicIdToBytes } from "../../model/ids.ts";
+import { checkedInt64 } from "../../rpc/convert.ts";
 import type * as admin from "../../rpc/admin-messages.ts";
 import { unary } from "./unary.ts";
 
@@ -71,6 +72,7 @@ export function adminMethods(deps: {
       deps,
     ),
     DeleteRecords: unary<admin.DeleteRecordsRequest, admin.DeleteRecordsResponse>(async (request) => {
+      for (const { beforeOffset } of request.partitions) checkedInt64(beforeOffset, "before_offset");
       const results = await broker.deleteRecords(request.partitions);
       return {
         results: results.map((result) => ({

@@ -3,6 +3,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
 import { topicIdToBytes } from "../../model/ids.ts";
+import { checkedInt64, checkedUint64 } from "../../rpc/convert.ts";
 import type {
   FetchRequest,
   FetchResponse,
@@ -30,6 +31,7 @@ export function clientUnaryMethods(deps: {
   return {
     Metadata: unary<MetadataRequest, MetadataResponse>(async (request) => metadata(broker, request), deps),
     ProduceUnary: unary<ProduceRequest, ProduceResponse>(async (request) => {
+      const correlationId = checkedUint64(request.correlationId, "correlation_id");
       const results = await broker.produce({
         // Refused by the broker with INVALID_REQUIRED_ACKS when it is none of the three.
         acks: request.acks as -1 | 0 | 1,
@@ -37,13 +39,14 @@ export function clientUnaryMethods(deps: {
         partitions: request.partitions,
       });
       return {
-        correlationId: request.correlationId,
+        correlationId,
         results: results.map(producedMessage),
         windowBytes: 0,
         throttleTimeMs: 0,
       };
     }, deps),
     FetchUnary: unary<FetchRequest, FetchResponse>(async (request, signal) => {
+      for (const { offset } of request.partitions) checkedUint64(offset, "offset");
       const maxBytes =
         request.maxBytes === 0 ? deps.maxFetchBytes : Math.min(request.maxBytes, deps.maxFetchBytes);
       const partitions = await broker.fetch({ ...request, maxBytes }, signal);
@@ -57,6 +60,7 @@ export function clientUnaryMethods(deps: {
     }, deps),
     InitProducer: unary<InitProducerRequest, InitProducerResponse>(async () => broker.initProducer(), deps),
     ListOffsets: unary<ListOffsetsRequest, ListOffsetsResponse>(async (request) => {
+      for (const { timestampMs } of request.partitions) checkedInt64(timestampMs, "timestamp_ms");
       const results = await broker.listOffsets(request.partitions);
       return {
         results: results.map((result) => ({

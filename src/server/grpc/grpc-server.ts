@@ -14,6 +14,7 @@ import { grpcJsServerOptions } from "../../rpc/stream/grpc-js-options.ts";
 import { grpcJsBidiHandler } from "../../rpc/stream/grpc-js-server.ts";
 import { adminMethods } from "./admin-service.ts";
 import { clientUnaryMethods } from "./client-service.ts";
+import type { Draining } from "./draining.ts";
 import { plainRecordMethods } from "./plain-records.ts";
 
 const CLIENT_SERVICE = "lograft.v1.ClientService";
@@ -25,6 +26,7 @@ export interface GrpcServerOptions {
   readonly produce: StreamHandler;
   readonly fetch: StreamHandler;
   readonly budget: ByteBudget;
+  readonly draining: Draining;
 }
 
 /** Every service on @grpc/grpc-js, with health and reflection. It never listens: connections are given to it. */
@@ -52,7 +54,7 @@ export class GrpcServer {
     const streamOptions = { maxMessageBytes: options.maxMessageBytes };
     const clientMethods: UntypedServiceImplementation = {
       ...clientUnaryMethods({ ...deps, maxFetchBytes: options.maxMessageBytes / 2 }),
-      ...plainRecordMethods(deps),
+      ...plainRecordMethods({ ...deps, draining: options.draining }),
       Produce: grpcJsBidiHandler(options.produce, { ...streamOptions, budget: options.budget }, deps),
       Fetch: grpcJsBidiHandler(options.fetch, streamOptions, deps),
     };

@@ -3,10 +3,12 @@ import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import type { PublishResult } from "../../broker/handlers/publish.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
+import { checkedInt64, checkedUint64 } from "../../rpc/convert.ts";
 import { statusFromError } from "../../rpc/error-details.ts";
 import type { PublishRequest, PublishResponse } from "../../rpc/messages.ts";
 import { DURABILITY } from "../../rpc/messages.ts";
 import { toGrpcJsStatus } from "../../rpc/stream/grpc-js-metadata.ts";
+import { stoppingError, type Draining } from "./draining.ts";
 import { serveSubscribe } from "./subscription.ts";
 import { unary } from "./unary.ts";
 
@@ -17,9 +19,10 @@ const MAX_PENDING = 64;
 export function plainRecordMethods(deps: {
   readonly broker: Broker;
   readonly logger: Logger;
+  readonly draining: Draining;
 }): UntypedServiceImplementation {
   return {
-    Publish: (call: ServerDuplexStream<PublishRequest, PublishResponse>) => servePublish(call, deps.broker),
+    Publish: (call: ServerDuplexStream<PublishRequest, PublishResponse>) => servePublish(call, deps),
     PublishUnary: unary<PublishRequest, PublishResponse>(
       async (request) => publish(deps.broker, request),
       deps,
@@ -29,15 +32,28 @@ export function plainRecordMethods(deps: {
 }
 
 /** Answers in the order of the requests; a client that does not read its answers is not read from either. */
-function servePublish(call: ServerDuplexStream<PublishRequest, PublishResponse>, broker: Broker): void {
+function servePublish(
+  call: ServerDuplexStream<PublishRequest, PublishResponse>,
+  { broker, draining }: { readonly broker: Broker; readonly draining: Draining },
+): void {
   let pending = 0;
   let hasEnded = false;
   let isBehind = false;
   let last: Promise<void> = Promise.resolve();
+  call.on("error", () => undefined);
   const flow = (): void => {
-    if (pending >= MAX_PENDING || isBehind) call.pause();
+    if (pending >= MAX_PENDING || isBehind || draining.isDraining) call.pause();
     else call.resume();
   };
+  const endIfAnswered = (): void => {
+    if (pending > 0) return;
+    if (hasEnded) call.end();
+    else if (draining.isDraining) call.emit("error", toGrpcJsStatus(statusFromError(stoppingError())));
+  };
+  const forget = draining.onDrain(() => {
+    flow();
+    endIfAnswered();
+  });
   call.on("data", (request: PublishRequest) => {
     pending++;
     flow();
@@ -55,7 +71,7 @@ function servePublish(call: ServerDuplexStream<PublishRequest, PublishResponse>,
       .finally(() => {
         pending--;
         flow();
-        if (hasEnded && pending === 0) call.end();
+        endIfAnswered();
       });
   });
   call.on("drain", () => {
@@ -64,13 +80,14 @@ function servePublish(call: ServerDuplexStream<PublishRequest, PublishResponse>,
   });
   call.on("end", () => {
     hasEnded = true;
-    if (pending === 0) call.end();
+    endIfAnswered();
   });
-  // The client went away; what it sent before is appended all the same.
-  call.on("error", () => undefined);
+  // Comes last for each call, however it ended. What a client that went away sent before is appended all the same.
+  call.on("cancelled", forget);
 }
 
 async function publish(broker: Broker, request: PublishRequest): Promise<PublishResponse> {
+  const correlationId = checkedUint64(request.correlationId, "correlation_id");
   const results = await broker.publish({
     topic: request.topic,
     partition: request.partition,
@@ -78,13 +95,14 @@ async function publish(broker: Broker, request: PublishRequest): Promise<Publish
       key: record.key ?? null,
       value: record.value ?? null,
       headers: record.headers.map((header) => ({ key: header.key, value: header.value ?? null })),
-      timestampMs: record.timestampMs,
+      timestampMs:
+        record.timestampMs === undefined ? undefined : checkedInt64(record.timestampMs, "timestamp_ms"),
     })),
     // Refused by the broker with INVALID_REQUIRED_ACKS when it is none of the three.
     acks: (request.acks ?? -1) as -1 | 0 | 1,
     timeoutMs: request.timeoutMs,
   });
-  return { correlationId: request.correlationId, results: results.map(resultMessage) };
+  return { correlationId, results: results.map(resultMessage) };
 }
 
 const DURABILITIES = {

@@ -1,14 +1,16 @@
 import type { ByteBudget } from "../../base/byte-budget.ts";
-import { errorMessage } from "../../base/errors.ts";
+import { errorMessage, LograftError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import type { ProduceResult } from "../../broker/handlers/produce.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
+import { statusFromError } from "../../rpc/error-details.ts";
 import type { ProducePartitionResult, ProduceRequest } from "../../rpc/messages.ts";
 import { DURABILITY } from "../../rpc/messages.ts";
 import { decodeProduceRequest, encodeProduceResponse } from "../../rpc/produce-codec.ts";
 import { OK_STATUS, rpcStatus } from "../../rpc/status.ts";
 import type { ByteStream, StreamHandler } from "../../rpc/stream/byte-stream.ts";
+import { stoppingError, type Draining } from "./draining.ts";
 
 /** Bounds of one Produce stream. */
 export interface ProduceStreamOptions {
@@ -21,6 +23,7 @@ export interface ProduceStreamDeps {
   readonly logger: Logger;
   /** Was charged with each message by the lane; a message is released when its answer is there. */
   readonly budget: ByteBudget;
+  readonly draining: Draining;
 }
 
 /**
@@ -38,6 +41,7 @@ class ProduceStream {
   readonly #broker: Broker;
   readonly #logger: Logger;
   readonly #budget: ByteBudget;
+  readonly #draining: Draining;
   #unansweredBytes = 0;
   #isPaused = false;
   #isBehind = false;
@@ -50,6 +54,7 @@ class ProduceStream {
     this.#broker = deps.broker;
     this.#logger = deps.logger;
     this.#budget = deps.budget;
+    this.#draining = deps.draining;
   }
 
   start(): void {
@@ -60,10 +65,14 @@ class ProduceStream {
     });
     this.#stream.onEnd(() => {
       this.#hasEnded = true;
-      if (this.#pending === 0) this.#stream.end(OK_STATUS);
+      this.#endIfAnswered();
     });
-    this.#stream.onClose(() => undefined);
     this.#send(0, []);
+    const forget = this.#draining.onDrain(() => {
+      this.#flow();
+      this.#endIfAnswered();
+    });
+    this.#stream.onClose(forget);
   }
 
   #onMessage(message: Buffer): void {
@@ -87,8 +96,10 @@ class ProduceStream {
           if (acks !== 0) this.#send(request.correlationId, results.map(toMessage));
         },
         (error: unknown) => {
-          this.#logger.error("produce failed", { peer: this.#stream.peer, error: errorMessage(error) });
-          this.#stream.cancel(rpcStatus("INTERNAL", `produce failed: ${errorMessage(error)}`));
+          if (!(error instanceof LograftError)) {
+            this.#logger.error("produce failed", { peer: this.#stream.peer, error: errorMessage(error) });
+          }
+          this.#stream.cancel(statusFromError(error));
         },
       )
       .finally(() => this.#finished(message.length));
@@ -99,7 +110,14 @@ class ProduceStream {
     this.#unansweredBytes -= sizeBytes;
     this.#pending--;
     this.#flow();
-    if (this.#hasEnded && this.#pending === 0) this.#stream.end(OK_STATUS);
+    this.#endIfAnswered();
+  }
+
+  /** A client that ended is answered to the end; one that did not is told to go when the broker stops. */
+  #endIfAnswered(): void {
+    if (this.#pending > 0) return;
+    if (this.#hasEnded) this.#stream.end(OK_STATUS);
+    else if (this.#draining.isDraining) this.#stream.end(statusFromError(stoppingError()));
   }
 
   #send(correlationId: number, results: readonly ProducePartitionResult[]): void {
@@ -110,9 +128,10 @@ class ProduceStream {
     }
   }
 
-  /** Reads on only while the client keeps to its window and takes its answers. */
+  /** Reads on only while the client keeps to its window and takes its answers, and the broker is not stopping. */
   #flow(): void {
-    const mustPause = this.#isBehind || this.#unansweredBytes > this.#options.windowBytes;
+    const isFull = this.#isBehind || this.#unansweredBytes > this.#options.windowBytes;
+    const mustPause = isFull || this.#draining.isDraining;
     if (mustPause === this.#isPaused) return;
     this.#isPaused = mustPause;
     if (mustPause) this.#stream.pause();

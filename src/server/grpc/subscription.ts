@@ -5,6 +5,7 @@ import type { Broker } from "../../broker/broker.ts";
 import type { SubscribeFrom } from "../../broker/handlers/subscribe.ts";
 import type { SubscribedRecord } from "../../broker/plain-record-reader.ts";
 import { ProtocolError } from "../../model/error-code.ts";
+import { checkedInt64, checkedUint64 } from "../../rpc/convert.ts";
 import { statusFromError } from "../../rpc/error-details.ts";
 import type { Record as PlainRecord, SubscribeRequest, SubscribeResponse } from "../../rpc/messages.ts";
 import { toGrpcJsStatus } from "../../rpc/stream/grpc-js-metadata.ts";
@@ -18,6 +19,7 @@ export function serveSubscribe(
   let from: SubscribeFrom;
   try {
     from = startOf(request);
+    checkedUint64(request.maxRecords, "max_records");
   } catch (error) {
     call.emit("error", toGrpcJsStatus(statusFromError(error)));
     return;
@@ -40,11 +42,13 @@ export function serveSubscribe(
 function startOf(request: SubscribeRequest): SubscribeFrom {
   switch (request.from) {
     case "offset":
-      return { kind: "offset", offset: request.offset ?? 0 };
-    case "timestampMs":
-      if ((request.timestampMs ?? 0) < 0)
-        throw operationError("INVALID_ARGUMENT", "timestamp_ms is before 1970");
-      return { kind: "timestamp", timestampMs: request.timestampMs ?? 0 };
+      return { kind: "offset", offset: checkedUint64(request.offset ?? 0, "offset") };
+    case "timestampMs": {
+      const timestampMs = checkedInt64(request.timestampMs ?? 0, "timestamp_ms");
+      if (timestampMs < 0)
+        throw operationError("INVALID_ARGUMENT", `timestamp_ms is ${timestampMs}, before 1970`);
+      return { kind: "timestamp", timestampMs };
+    }
     case "end":
       return { kind: "end" };
     case "beginning":

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 import { HTTP2_PREFACE } from "../../../src/rpc/stream/first-settings.ts";
@@ -102,8 +101,9 @@ export class RawHttp2Client {
     }
   }
 
+  /** The end of the connection, by a reset too. */
   async closed(): Promise<void> {
-    if (!this.isClosed) await once(this.socket, "close");
+    if (!this.socket.closed) await new Promise((resolve) => this.socket.once("close", resolve));
   }
 
   close(): void {

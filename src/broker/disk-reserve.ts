@@ -1,0 +1,64 @@
+import { writeFully, type Disk } from "../platform/disk.ts";
+import { isLograftError } from "./lograft-error.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+/** The reserve takes at most half of what is free. */
+const MIN_FREE_FACTOR = 2;
+
+/**
+ * A file of zeros that keeps room on the data's disk. When records have filled the disk it is given up for the metadata
+ * that makes room again, such as the removal of a topic. Only a help: a disk without it works, but to the brim.
+ */
+export class DiskReserve {
+  readonly #directory: string;
+  readonly #path: string;
+  readonly #sizeBytes: number;
+  readonly #disk: Disk;
+
+  /** @param options.sizeBytes 0: no reserve is kept. */
+  constructor(
+    options: { readonly directory: string; readonly sizeBytes: number },
+    deps: { readonly disk: Disk },
+  ) {
+    this.#directory = options.directory;
+    this.#path = `${options.directory}/metadata-reserve`;
+    this.#sizeBytes = options.sizeBytes;
+    this.#disk = deps.disk;
+  }
+
+  /** Makes the reserve, if the disk has room for it and it is not there. Never rejects: without room there is none. */
+  async keep(): Promise<void> {
+    try {
+      if (this.#sizeBytes === 0 || (await this.#disk.stat(this.#path)) !== undefined) return;
+      if ((await this.#disk.freeBytes(this.#directory)) < MIN_FREE_FACTOR * this.#sizeBytes) return;
+      await this.#write();
+    } catch (error: unknown) {
+      if (!isLograftError(error)) throw error;
+      await this.release();
+    }
+  }
+
+  /** Gives the room back. False: there was none to give. */
+  async release(): Promise<boolean> {
+    try {
+      if (this.#sizeBytes === 0 || (await this.#disk.stat(this.#path)) === undefined) return false;
+      await this.#disk.remove(this.#path);
+      return true;
+    } catch (error: unknown) {
+      if (!isLograftError(error)) throw error;
+      return false;
+    }
+  }
+
+  async #write(): Promise<void> {
+    const file = await this.#disk.open(this.#path, "create");
+    try {
+      const zeros = new Uint8Array(Math.min(CHUNK_BYTES, this.#sizeBytes));
+      for (let at = 0; at < this.#sizeBytes; at += zeros.length) {
+        await writeFully(file, [zeros.subarray(0, Math.min(zeros.length, this.#sizeBytes - at))], at);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+}
