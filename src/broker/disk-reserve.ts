@@ -7,7 +7,8 @@ const MIN_FREE_FACTOR = 2;
 
 /**
  * A file of zeros that keeps room on the data's disk. When records have filled the disk it is given up for the metadata
- * that makes room again, such as the removal of a topic. Only a help: a disk without it works, but to the brim.
+ * that makes room again, such as the removal of a topic. Only a help: a disk without it works, but to the brim
+ * (H53).
  */
 export class DiskReserve {
   readonly #directory: string;
