@@ -27,10 +27,10 @@ export class DiskReserve {
     this.#disk = deps.disk;
   }
 
-  /** Makes the reserve, if the disk has room for it and it is not there. Never rejects: without room there is none. */
+  /** Makes the reserve, if the disk has room for it and it is not there whole (a kill may have cut its writing short). Never rejects: without room there is none. */
   async keep(): Promise<void> {
     try {
-      if (this.#sizeBytes === 0 || (await this.#disk.stat(this.#path)) !== undefined) return;
+      if (this.#sizeBytes === 0 || (await this.#disk.stat(this.#path))?.sizeBytes === this.#sizeBytes) return;
       if ((await this.#disk.freeBytes(this.#directory)) < MIN_FREE_FACTOR * this.#sizeBytes) return;
       await this.#write();
     } catch (error: unknown) {
@@ -54,6 +54,7 @@ export class DiskReserve {
   async #write(): Promise<void> {
     const file = await this.#disk.open(this.#path, "create");
     try {
+      await file.truncate(0);
       const zeros = new Uint8Array(Math.min(CHUNK_BYTES, this.#sizeBytes));
       for (let at = 0; at < this.#sizeBytes; at += zeros.length) {
         await writeFully(file, [zeros.subarray(0, Math.min(zeros.length, this.#sizeBytes - at))], at);

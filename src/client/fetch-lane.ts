@@ -7,7 +7,7 @@ import type { ClientContext } from "./client-context.ts";
 import type { ResolvedConsumerOptions } from "./consumer-types.ts";
 import type { PartitionReader, ReaderLane } from "./partition-reader.ts";
 import { errorOfClose } from "./produce-lane.ts";
-import { FETCH_METHOD } from "./transport.ts";
+import { FETCH_METHOD } from "../rpc/method-names.ts";
 
 /** Who hears what a fetch stream brings. */
 export interface FetchLaneListener {

@@ -9,7 +9,7 @@ import type { ByteStream } from "../rpc/stream/byte-stream.ts";
 import type { ClientContext } from "./client-context.ts";
 import type { PartitionBatch, PartitionLane, PartitionQueue } from "./partition-queue.ts";
 import type { ResolvedProducerOptions } from "./producer-types.ts";
-import { PRODUCE_METHOD } from "./transport.ts";
+import { PRODUCE_METHOD } from "../rpc/method-names.ts";
 
 /** Who hears what became of batches. */
 export interface ProduceLaneListener {

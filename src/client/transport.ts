@@ -73,9 +73,6 @@ export const UNARY_SERVICES: { readonly [M in UnaryMethod]: "ClientService" | "A
   DescribeBrokerConfig: "AdminService",
 };
 
-export const PRODUCE_METHOD = "/lograft.v1.ClientService/Produce";
-export const FETCH_METHOD = "/lograft.v1.ClientService/Fetch";
-
 /** Bounds of one unary call. */
 export interface UnaryCallOptions {
   readonly timeoutMs: number;

@@ -3,6 +3,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Broker } from "../broker/broker.ts";
 import type { BrokerConfig } from "../model/configs.ts";
 import type { Clock } from "../platform/clock.ts";
+import { FETCH_METHOD, PRODUCE_METHOD } from "../rpc/method-names.ts";
 import { DirectServer } from "../rpc/stream/direct-server.ts";
 import { Draining } from "./grpc/draining.ts";
 import { fetchStreamHandler } from "./grpc/fetch-stream.ts";
@@ -14,9 +15,6 @@ import { Listener } from "./listener.ts";
 const ENVELOPE_BYTES = 1024 * 1024;
 /** Unanswered request bytes of one Produce stream: some ten round trips of the largest default batches. */
 const PRODUCE_WINDOW_BYTES = 8 * 1024 * 1024;
-
-export const PRODUCE_METHOD = "/lograft.v1.ClientService/Produce";
-export const FETCH_METHOD = "/lograft.v1.ClientService/Fetch";
 
 export interface ServerOptions {
   readonly host: string;

@@ -44,6 +44,15 @@ test("a reserve takes at most half of what is free, is made once, and is given b
   expect(await disk.freeBytes(DIRECTORY)).toBe(10 * MIB);
 });
 
+test("a reserve whose writing was cut short by a kill is made whole", async () => {
+  const { disk } = await machine();
+  const file = await disk.open(RESERVE, "create");
+  await file.write([new Uint8Array(1000)], 0);
+  await file.close();
+  await new DiskReserve({ directory: DIRECTORY, sizeBytes: 2 * MIB }, { disk }).keep();
+  expect(await disk.stat(RESERVE)).toMatchObject({ sizeBytes: 2 * MIB });
+});
+
 test("on a full disk only what makes room is written, and the log goes on when there is room", async () => {
   const platform = await machine();
   const log = await LocalMetadataLog.open({ directory: DIRECTORY, reserveBytes: MIB }, { platform });

@@ -6,9 +6,9 @@ import { errorCodeOf } from "../../model/error-code.ts";
 import { checkedInt64, checkedUint64 } from "../../rpc/convert.ts";
 import { statusFromError } from "../../rpc/error-details.ts";
 import type { PublishRequest, PublishResponse } from "../../rpc/messages.ts";
-import { DURABILITY } from "../../rpc/messages.ts";
 import { toGrpcJsStatus } from "../../rpc/stream/grpc-js-metadata.ts";
 import { stoppingError, type Draining } from "./draining.ts";
+import { DURABILITY_NUMBERS } from "./produce-stream.ts";
 import { serveSubscribe } from "./subscription.ts";
 import { unary } from "./unary.ts";
 
@@ -105,12 +105,6 @@ async function publish(broker: Broker, request: PublishRequest): Promise<Publish
   return { correlationId, results: results.map(resultMessage) };
 }
 
-const DURABILITIES = {
-  none: DURABILITY.NONE,
-  written: DURABILITY.WRITTEN,
-  synced: DURABILITY.SYNCED,
-} as const;
-
 function resultMessage(result: PublishResult): PublishResponse["results"][number] {
   return {
     errorCode: errorCodeOf(result.error),
@@ -118,7 +112,7 @@ function resultMessage(result: PublishResult): PublishResponse["results"][number
     partition: result.partition,
     offset: result.offset,
     leaderEpoch: result.leaderEpoch,
-    durability: DURABILITIES[result.durability],
+    durability: DURABILITY_NUMBERS[result.durability],
     retriable: result.retriable,
   };
 }

@@ -139,7 +139,8 @@ class ProduceStream {
   }
 }
 
-const DURABILITIES = {
+/** The broker's word for a durability as the number of client.proto. */
+export const DURABILITY_NUMBERS = {
   none: DURABILITY.NONE,
   written: DURABILITY.WRITTEN,
   synced: DURABILITY.SYNCED,
@@ -156,7 +157,7 @@ export function toMessage(result: ProduceResult): ProducePartitionResult {
     logAppendTimeMs: result.logAppendTimeMs,
     logStartOffset: result.logStartOffset,
     leaderEpoch: result.leaderEpoch,
-    durability: DURABILITIES[result.durability],
+    durability: DURABILITY_NUMBERS[result.durability],
     replicas: result.replicas,
     duplicate: result.duplicate,
     leaderId: result.leaderId,
