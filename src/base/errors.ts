@@ -27,6 +27,7 @@ export type OperationErrorCode =
   | "LOG_CORRUPT"
   | "LOG_OFFLINE"
   | "METADATA_CORRUPT"
+  | "NO_QUORUM"
   | "SERIALIZATION_FAILED"
   | "TIMEOUT";
 

@@ -1,5 +1,6 @@
 import { configKey, optionalConfigKey } from "./config-key.ts";
 import {
+  addressListValue,
   booleanValue,
   choiceValue,
   durationValue,
@@ -8,6 +9,7 @@ import {
   pathListValue,
   sizeValue,
   textValue,
+  voterListValue,
 } from "./config-values.ts";
 
 const KIB = 1024;
@@ -61,12 +63,65 @@ export const BROKER_CONFIG_KEYS = {
     "listeners",
     endpointsValue({ needsHost: false }),
     "CLIENT://:9092",
-    "The address to listen on; one, for now. Port 0 takes a free one.",
+    "The addresses to listen on: one for clients, and one named PEER for the other brokers of the cluster, without which this broker is a cluster of its own. Port 0 takes a free one.",
   ),
   advertisedListeners: optionalConfigKey(
     "advertised.listeners",
     endpointsValue({ needsHost: true }),
-    "The address that clients are told to use, by the name in `listeners`. Without it: the address listened on.",
+    "The addresses that clients and other brokers are told to use, by the names in `listeners`. Without it: the addresses listened on.",
+  ),
+  host: optionalConfigKey(
+    "broker.host",
+    textValue("1 to 255 printable characters", 255, /^[\x20-\x7e]+$/),
+    "Name of the machine, for brokers that share one: two replicas of a partition are not placed on the same machine as long as there is another.",
+    { since: "0.2.0" },
+  ),
+  controllerQuorumVoters: optionalConfigKey(
+    "controller.quorum.voters",
+    voterListValue(),
+    "The brokers that found the cluster and vote on its metadata, the same list on all of them; later changes are made with `lograft cluster add-voter` and `remove-voter`. Without it, and without bootstrap servers, this broker founds a cluster of its own.",
+    { since: "0.2.0" },
+  ),
+  controllerQuorumBootstrapServers: optionalConfigKey(
+    "controller.quorum.bootstrap.servers",
+    addressListValue(),
+    "PEER addresses of a cluster that exists, which this broker joins. It never founds one.",
+    { since: "0.2.0" },
+  ),
+  raftElectionTimeoutMs: configKey(
+    "raft.election.timeout.ms",
+    durationValue({ min: 100, max: 600_000 }),
+    "1000",
+    "Silence of the controller after which the voters elect another: a random time from this to twice as long. A process that died is noticed earlier, by its closed connections.",
+    { since: "0.2.0" },
+  ),
+  raftHeartbeatIntervalMs: configKey(
+    "raft.heartbeat.interval.ms",
+    durationValue({ min: 10, max: 60_000 }),
+    "100",
+    "How often the controller tells the other voters that it is there.",
+    { since: "0.2.0" },
+  ),
+  brokerSessionTimeoutMs: configKey(
+    "broker.session.timeout.ms",
+    durationValue({ min: 500, max: 600_000 }),
+    "3000",
+    "Silence of a broker after which the controller takes its partitions away. A process that died is noticed at once, by its closed connection.",
+    { since: "0.2.0" },
+  ),
+  brokerHeartbeatIntervalMs: configKey(
+    "broker.heartbeat.interval.ms",
+    durationValue({ min: 50, max: 60_000 }),
+    "500",
+    "How often a broker tells the controller that it is well.",
+    { since: "0.2.0" },
+  ),
+  leaderImbalanceCheckIntervalMs: configKey(
+    "leader.imbalance.check.interval.ms",
+    durationValue(POSITIVE_SPAN),
+    "300000",
+    "How often the controller gives partitions back to the first broker of their replicas.",
+    { since: "0.2.0" },
   ),
   logDirs: configKey("log.dirs", pathListValue(), "./lograft-data", "Directory of the data; one, for now."),
   numPartitions: configKey(

@@ -31,6 +31,13 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** A founding voter of the metadata quorum. */
+export interface VoterAddress {
+  readonly nodeId: number;
+  /** "host:port", IPv6 in brackets. */
+  readonly endpoint: string;
+}
+
 /** Bounds of a number, inclusive. With `unlimited`, the text "-1" reads as Infinity. */
 export interface NumberBounds {
   readonly min: number;
@@ -144,6 +151,30 @@ export function endpointsValue(options: { readonly needsHost: boolean }): Config
   );
 }
 
+/** One or more "host:port", separated by commas, each once. */
+export function addressListValue(): ConfigValue<readonly string[]> {
+  return makeValue(
+    "list",
+    "host:port, separated by commas, each once, IPv6 in brackets",
+    (text) => {
+      const addresses = text.split(",").map((part) => part.trim());
+      const isValid = addresses.every(isAddress) && new Set(addresses).size === addresses.length;
+      return isValid ? addresses : undefined;
+    },
+    (value) => value.join(","),
+  );
+}
+
+/** Voters as id@host:port, separated by commas, each id once; sorted by id when read. */
+export function voterListValue(): ConfigValue<readonly VoterAddress[]> {
+  return makeValue(
+    "list",
+    "id@host:port, separated by commas, each id and address once, IPv6 in brackets",
+    parseVoters,
+    (value) => value.map(({ nodeId, endpoint }) => `${nodeId}@${endpoint}`).join(","),
+  );
+}
+
 /** Two numbers of a bound are close only within one rule, so bounds are told as numbers with the unit's base. */
 function numberValue(
   kind: "integer" | "duration" | "size",
@@ -192,6 +223,24 @@ function parseEndpoints(text: string, needsHost: boolean): readonly Endpoint[] |
     endpoints.push({ name, host, port });
   }
   return endpoints;
+}
+
+function isAddress(text: string): boolean {
+  const match = /^(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[1] ?? 0);
+  return port >= 1 && port <= 65_535;
+}
+
+function parseVoters(text: string): readonly VoterAddress[] | undefined {
+  const voters: VoterAddress[] = [];
+  for (const part of text.split(",")) {
+    const [, id = "", endpoint = ""] = /^(\d{1,10})@(.+)$/.exec(part.trim()) ?? [];
+    const nodeId = Number(id);
+    if (id === "" || nodeId > 0x7fff_ffff || !isAddress(endpoint)) return undefined;
+    if (voters.some((other) => other.nodeId === nodeId || other.endpoint === endpoint)) return undefined;
+    voters.push({ nodeId, endpoint });
+  }
+  return voters.sort((a, b) => a.nodeId - b.nodeId);
 }
 
 function formatEndpoint({ name, host, port }: Endpoint): string {

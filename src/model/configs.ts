@@ -23,6 +23,9 @@ export type TopicConfig = {
   ]: (typeof TOPIC_CONFIG_KEYS)[Property] extends ConfigKey<infer T> ? T : never;
 };
 
+/** The name in `listeners` of the one that other brokers of the cluster connect to. */
+export const PEER_LISTENER = "PEER";
+
 /** Every problem of a configuration, not only the first. */
 export interface ConfigRefusal {
   readonly ok: false;
@@ -183,11 +186,25 @@ function topicDefaults(broker: BrokerConfig): TopicConfig {
 /** Values that are right alone and wrong together. */
 function crossChecks(config: BrokerConfig): ConfigError[] {
   const errors: ConfigError[] = [];
-  const single = { listeners: config.listeners, "log.dirs": config.logDirs };
-  for (const [key, entries] of Object.entries(single)) {
-    if (entries.length === 1) continue;
-    const message = `${key} has ${entries.length} entries; allowed: one, this version does not serve several`;
-    errors.push({ key, message });
+  if (config.logDirs.length !== 1) {
+    const message = `log.dirs has ${config.logDirs.length} entries; allowed: one, this version does not serve several`;
+    errors.push({ key: "log.dirs", message });
+  }
+  errors.push(...listenerErrors(config), ...quorumErrors(config));
+  if (config.messageMaxBytes > config.logSegmentBytes) {
+    const message = `message.max.bytes = ${config.messageMaxBytes} is more than log.segment.bytes = ${config.logSegmentBytes}; allowed: a batch fits into a segment`;
+    errors.push({ key: "message.max.bytes", message });
+  }
+  return errors;
+}
+
+/** One listener for clients, whatever its name, and at most the one for peers. */
+function listenerErrors(config: BrokerConfig): ConfigError[] {
+  const errors: ConfigError[] = [];
+  const clients = config.listeners.filter(({ name }) => name !== PEER_LISTENER);
+  if (clients.length !== 1) {
+    const message = `listeners has ${clients.length} entries for clients; allowed: one, and one named ${PEER_LISTENER} for other brokers`;
+    errors.push({ key: "listeners", message });
   }
   const names = new Set(config.listeners.map((listener) => listener.name));
   for (const { name } of config.advertisedListeners ?? []) {
@@ -195,9 +212,32 @@ function crossChecks(config: BrokerConfig): ConfigError[] {
     const message = `advertised.listeners names ${name}, which is not among listeners (${[...names].join(", ")})`;
     errors.push({ key: "advertised.listeners", message });
   }
-  if (config.messageMaxBytes > config.logSegmentBytes) {
-    const message = `message.max.bytes = ${config.messageMaxBytes} is more than log.segment.bytes = ${config.logSegmentBytes}; allowed: a batch fits into a segment`;
-    errors.push({ key: "message.max.bytes", message });
+  return errors;
+}
+
+function quorumErrors(config: BrokerConfig): ConfigError[] {
+  const errors: ConfigError[] = [];
+  const { controllerQuorumVoters: voters, controllerQuorumBootstrapServers: servers, nodeId } = config;
+  const voterKey = "controller.quorum.voters";
+  const isFounder = voters?.some((voter) => voter.nodeId === nodeId) === true;
+  if (voters !== undefined && !isFounder && servers === undefined) {
+    const message = `${voterKey} does not list this node (node.id = ${nodeId}); list it, or set controller.quorum.bootstrap.servers to join that cluster`;
+    errors.push({ key: voterKey, message });
+  }
+  const needsPeers = servers !== undefined || (voters !== undefined && voters.length > 1);
+  if (needsPeers && !config.listeners.some(({ name }) => name === PEER_LISTENER)) {
+    const message = `other brokers must reach this one; add ${PEER_LISTENER}://:9093 to listeners`;
+    errors.push({ key: "listeners", message });
+  }
+  const { raftHeartbeatIntervalMs: heartbeatMs, raftElectionTimeoutMs: electionMs } = config;
+  if (heartbeatMs * 3 > electionMs) {
+    const message = `raft.heartbeat.interval.ms = ${heartbeatMs} leaves no room for a lost one within raft.election.timeout.ms = ${electionMs}; allowed: a third of it at most`;
+    errors.push({ key: "raft.heartbeat.interval.ms", message });
+  }
+  const { brokerHeartbeatIntervalMs, brokerSessionTimeoutMs } = config;
+  if (brokerHeartbeatIntervalMs * 2 > brokerSessionTimeoutMs) {
+    const message = `broker.heartbeat.interval.ms = ${brokerHeartbeatIntervalMs} leaves no room for a lost one within broker.session.timeout.ms = ${brokerSessionTimeoutMs}; allowed: half of it at most`;
+    errors.push({ key: "broker.heartbeat.interval.ms", message });
   }
   return errors;
 }
