@@ -5,15 +5,10 @@ import { randomTopicId } from "../model/ids.ts";
 import type { Offset } from "../model/offsets.ts";
 import { topicPartitionKey, validateTopicName } from "../model/topic-partition.ts";
 import type { TopicPartition, TopicPartitionKey } from "../model/topic-partition.ts";
+import { isTemporaryName, readIfPresent, writeAtomically } from "../platform/atomic-file.ts";
 import type { Disk, DiskLock } from "../platform/disk.ts";
 import type { Random } from "../platform/random.ts";
-import {
-  formatOffsetCheckpoint,
-  isTemporaryName,
-  parseOffsetCheckpoint,
-  readIfPresent,
-  writeAtomically,
-} from "./checkpoint-file.ts";
+import { formatOffsetCheckpoint, parseOffsetCheckpoint } from "./checkpoint-file.ts";
 import {
   deletedDirName,
   isDeletedDirName,

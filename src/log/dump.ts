@@ -21,8 +21,8 @@ import {
   recordCountOf,
   verifyBatchCrc,
 } from "../model/record-batch.ts";
+import { readIfPresent } from "../platform/atomic-file.ts";
 import type { Disk } from "../platform/disk.ts";
-import { readIfPresent } from "./checkpoint-file.ts";
 import { parseSegmentFileName } from "./file-names.ts";
 import type { SegmentFileKind } from "./file-names.ts";
 import { OffsetIndex } from "./offset-index.ts";

@@ -1,8 +1,8 @@
 import type { Logger } from "../base/logger.ts";
 import type { Offset } from "../model/offsets.ts";
 import { baseOffsetOf, leaderEpochOf } from "../model/record-batch.ts";
+import { readIfPresent, writeAtomically } from "../platform/atomic-file.ts";
 import type { Disk } from "../platform/disk.ts";
-import { readIfPresent, writeAtomically } from "./checkpoint-file.ts";
 import { LEADER_EPOCH_FILE } from "./file-names.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import { scanBatches } from "./record-scan.ts";

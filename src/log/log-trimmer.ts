@@ -2,7 +2,7 @@ import { assert, InvariantError } from "../base/assert.ts";
 import { maxOffset, minOffset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
 import { baseOffsetOf, lastOffsetOf } from "../model/record-batch.ts";
-import { writeAtomically } from "./checkpoint-file.ts";
+import { writeAtomically } from "../platform/atomic-file.ts";
 import { LEADER_EPOCH_FILE, SEGMENT_FILE_KINDS, segmentFileName } from "./file-names.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogCore } from "./log-core.ts";

@@ -2,7 +2,7 @@ import type { LograftError } from "../base/errors.ts";
 import type { TopicId } from "../model/ids.ts";
 import type { LeaderEpoch, Offset, Timestamp } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
-import { writeAtomically } from "./checkpoint-file.ts";
+import { writeAtomically } from "../platform/atomic-file.ts";
 import { LEADER_EPOCH_FILE, segmentFileName } from "./file-names.ts";
 import type { EpochEnd } from "./leader-epoch-cache.ts";
 import { appendProduced, appendReplicated } from "./log-appender.ts";

@@ -1,7 +1,7 @@
 import type { Offset } from "../model/offsets.ts";
 import { baseOffsetOf } from "../model/record-batch.ts";
+import { readIfPresent, writeAtomically } from "../platform/atomic-file.ts";
 import type { Disk } from "../platform/disk.ts";
-import { readIfPresent, writeAtomically } from "./checkpoint-file.ts";
 import { parseSegmentFileName, segmentFileName } from "./file-names.ts";
 import { replayBatch } from "./producer-replay.ts";
 import type { ProducerSource } from "./producer-source.ts";

@@ -2,9 +2,9 @@ import type { Logger } from "../base/logger.ts";
 import { maxOffset, NO_TIMESTAMP } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
 import { BATCH_HEADER_BYTES, maxTimestampOf } from "../model/record-batch.ts";
+import { isTemporaryName, writeAtomically } from "../platform/atomic-file.ts";
 import { readFully } from "../platform/disk.ts";
 import type { Disk, DiskEntry, DiskFile } from "../platform/disk.ts";
-import { isTemporaryName, writeAtomically } from "./checkpoint-file.ts";
 import {
   LEADER_EPOCH_FILE,
   parseSegmentFileName,

@@ -1,9 +1,9 @@
 import { copyBytes } from "../base/bytes.ts";
 import type { Offset } from "../model/offsets.ts";
 import { baseOffsetOf, lastOffsetOf, maxTimestampOf } from "../model/record-batch.ts";
+import { readIfPresent } from "../platform/atomic-file.ts";
 import { writeFully } from "../platform/disk.ts";
 import type { Disk, DiskFile } from "../platform/disk.ts";
-import { readIfPresent } from "./checkpoint-file.ts";
 import type { LogConfig } from "./log-config.ts";
 import { OffsetIndex } from "./offset-index.ts";
 import type { ProducerState } from "./producer-state.ts";

@@ -1,7 +1,7 @@
 import { NO_LEADER_EPOCH } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
+import { readIfPresent } from "../platform/atomic-file.ts";
 import type { Disk } from "../platform/disk.ts";
-import { readIfPresent } from "./checkpoint-file.ts";
 import {
   LEADER_EPOCH_FILE,
   PARTITION_METADATA_FILE,

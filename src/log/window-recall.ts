@@ -10,7 +10,7 @@ import {
   producerEpochOf,
   producerIdOf,
 } from "../model/record-batch.ts";
-import { readIfPresent } from "./checkpoint-file.ts";
+import { readIfPresent } from "../platform/atomic-file.ts";
 import { OffsetIndex } from "./offset-index.ts";
 import type { ProducerSource } from "./producer-source.ts";
 import type { ProducerState } from "./producer-state.ts";

@@ -19,5 +19,10 @@ export interface KeyValueStore {
   batch(operations: readonly KeyValueOperation[], options: { readonly sync: boolean }): Promise<void>;
   /** Entries in key order, from a snapshot taken at the call. */
   scan(range: KeyValueRange): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+  /**
+   * Gives the room of deleted keys in the range back to the disk, which a store else does when it likes (H17). Changes
+   * nothing that can be read; a crash in it loses nothing. @throws LograftError DISK_WRITE_FAILED.
+   */
+  compactRange(range: Required<KeyValueRange>): Promise<void>;
   close(): Promise<void>;
 }

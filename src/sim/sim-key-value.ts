@@ -1,10 +1,20 @@
 import { operationError } from "../base/errors.ts";
 import type { LograftError } from "../base/errors.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { KeyValueOperation, KeyValueRange, KeyValueStore } from "../platform/key-value.ts";
 import type { Random } from "../platform/random.ts";
 import { normalizePath } from "./disk-tree.ts";
 import { CrashPoint } from "./simulated-crash.ts";
 import { SortedBytes } from "./sorted-bytes.ts";
+
+/** How a simulated store behaves besides its contract. */
+export interface SimKeyValueDeps {
+  readonly crashPoint?: CrashPoint;
+  /** How long the next batch takes; asked once for each. Default: no time. */
+  readonly latency?: { readonly clock: Clock; nextMs(): number };
+  /** Told of each batch when it becomes durable, the one that a crash leaves included. */
+  readonly onDurable?: (path: string, operations: readonly KeyValueOperation[]) => void;
+}
 
 /** Decides how many of a store's unsynced batches, in order of writing, a power cut leaves: 0..`count`. */
 export type BatchCrashPolicy = (path: string, count: number) => number;
@@ -22,11 +32,13 @@ interface Medium {
  * unsynced batches in a power cut, and a synced batch makes all before it durable.
  */
 export class SimKeyValueStorage {
+  readonly #deps: SimKeyValueDeps;
   readonly #crashPoint: CrashPoint;
   readonly #open = new Set<string>();
   #media = new Map<string, Medium>();
 
-  constructor(deps: { readonly crashPoint?: CrashPoint } = {}) {
+  constructor(deps: SimKeyValueDeps = {}) {
+    this.#deps = deps;
     this.#crashPoint = deps.crashPoint ?? new CrashPoint();
   }
 
@@ -40,7 +52,33 @@ export class SimKeyValueStorage {
       });
     }
     this.#open.add(key);
-    return new SimKeyValue(path, this.#medium(path), this.#crashPoint, () => this.#open.delete(key));
+    return new SimKeyValue(path, this.#medium(path), { ...this.#deps, crashPoint: this.#crashPoint }, () =>
+      this.#open.delete(key),
+    );
+  }
+
+  /** Renames a closed store at once and for good, over an empty place. @throws LograftError DATA_DIR_LOCKED, SimulatedCrash. */
+  async move(from: string, to: string): Promise<void> {
+    this.#crashPoint.hit();
+    const [source, target] = [normalizePath(from), normalizePath(to)];
+    if (this.#open.has(source) || this.#open.has(target)) {
+      throw operationError("DATA_DIR_LOCKED", `the store ${from} is open; close it first`, {
+        context: { path: from },
+      });
+    }
+    if (this.has(to)) {
+      throw operationError("DISK_WRITE_FAILED", `cannot rename the store ${from}: ${to} is there already`, {
+        context: { path: from, to },
+      });
+    }
+    const medium = this.#medium(from);
+    this.#media.delete(source);
+    this.#media.set(target, medium);
+  }
+
+  /** Whether a store was ever made there. */
+  has(path: string): boolean {
+    return this.#media.has(normalizePath(path));
   }
 
   /** Batches that a power cut could take, over all stores. */
@@ -64,13 +102,24 @@ export class SimKeyValueStorage {
     for (const image of [medium.durable, medium.current]) image.apply([{ type: "delete", key }]);
   }
 
+  /** The stores in and below this directory are gone. For the time between two processes. */
+  wipe(path: string): void {
+    const root = normalizePath(path);
+    for (const key of [...this.#media.keys()]) {
+      if (key === root || key.startsWith(`${root}/`)) this.#media.delete(key);
+    }
+  }
+
   /** Power cut. Answers the stores after the restart. */
-  crash(policy: BatchCrashPolicy, deps?: { readonly crashPoint?: CrashPoint }): SimKeyValueStorage {
+  crash(policy: BatchCrashPolicy, deps?: SimKeyValueDeps): SimKeyValueStorage {
     const after = new SimKeyValueStorage(deps);
     for (const [path, medium] of this.#media) {
       const image = medium.durable.copy();
       const keptCount = policy(path, medium.unsynced.length);
-      for (const batch of medium.unsynced.slice(0, keptCount)) image.apply(batch);
+      for (const batch of medium.unsynced.slice(0, keptCount)) {
+        image.apply(batch);
+        this.#deps.onDurable?.(path, batch);
+      }
       after.#media.set(path, newMedium(image));
     }
     this.#crashPoint.crash();
@@ -78,12 +127,12 @@ export class SimKeyValueStorage {
   }
 
   /** The process is killed and the machine lives: every batch is there. */
-  crashKeepingAll(deps?: { readonly crashPoint?: CrashPoint }): SimKeyValueStorage {
+  crashKeepingAll(deps?: SimKeyValueDeps): SimKeyValueStorage {
     return this.crash((_path, count) => count, deps);
   }
 
   /** Power cut that takes everything not synced. */
-  crashDroppingAll(deps?: { readonly crashPoint?: CrashPoint }): SimKeyValueStorage {
+  crashDroppingAll(deps?: SimKeyValueDeps): SimKeyValueStorage {
     return this.crash(() => 0, deps);
   }
 
@@ -105,15 +154,20 @@ export function randomBatchCrash(random: Random): BatchCrashPolicy {
 class SimKeyValue implements KeyValueStore {
   readonly #path: string;
   readonly #medium: Medium;
-  readonly #crashPoint: CrashPoint;
+  readonly #deps: SimKeyValueDeps & { readonly crashPoint: CrashPoint };
   readonly #onClose: () => void;
   #failure: LograftError | undefined;
   #isClosed = false;
 
-  constructor(path: string, medium: Medium, crashPoint: CrashPoint, onClose: () => void) {
+  constructor(
+    path: string,
+    medium: Medium,
+    deps: SimKeyValueDeps & { readonly crashPoint: CrashPoint },
+    onClose: () => void,
+  ) {
     this.#path = path;
     this.#medium = medium;
-    this.#crashPoint = crashPoint;
+    this.#deps = deps;
     this.#onClose = onClose;
   }
 
@@ -125,7 +179,8 @@ class SimKeyValue implements KeyValueStore {
   async batch(operations: readonly KeyValueOperation[], options: { readonly sync: boolean }): Promise<void> {
     this.#checkOpen();
     if (this.#failure !== undefined) throw this.#failure;
-    this.#crashPoint.hit();
+    const { crashPoint, latency, onDurable } = this.#deps;
+    crashPoint.hit();
     const medium = this.#medium;
     const { failure } = medium;
     if (failure !== undefined) {
@@ -138,10 +193,17 @@ class SimKeyValue implements KeyValueStore {
       );
       throw this.#failure;
     }
-    write(medium, operations);
-    if (options.sync) {
-      for (const batch of medium.unsynced) medium.durable.apply(batch);
-      medium.unsynced = [];
+    const written = write(medium, operations);
+    const delayMs = latency?.nextMs() ?? 0;
+    if (latency !== undefined && delayMs > 0) {
+      await latency.clock.sleep(delayMs);
+      crashPoint.check();
+    }
+    if (!options.sync) return;
+    // What was written after this batch, while it took its time, is not covered by its sync.
+    for (const batch of medium.unsynced.splice(0, medium.unsynced.indexOf(written) + 1)) {
+      medium.durable.apply(batch);
+      onDurable?.(this.#path, batch);
     }
   }
 
@@ -159,6 +221,11 @@ class SimKeyValue implements KeyValueStore {
     };
   }
 
+  /** A map in memory has no room to give back. */
+  async compactRange(_range: Required<KeyValueRange>): Promise<void> {
+    this.#checkOpen();
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -166,7 +233,7 @@ class SimKeyValue implements KeyValueStore {
   }
 
   #checkOpen(): void {
-    this.#crashPoint.check();
+    this.#deps.crashPoint.check();
     if (!this.#isClosed) return;
     throw operationError("CLOSED", `the store ${this.#path} is closed`, { context: { path: this.#path } });
   }
@@ -177,17 +244,21 @@ function newMedium(durable: SortedBytes): Medium {
 }
 
 /** Keys and values are copied: the caller may reuse its buffers. */
-function write(medium: Medium, operations: readonly KeyValueOperation[]): void {
+function write(
+  medium: Medium,
+  operations: readonly KeyValueOperation[],
+): readonly KeyValueOperation[] {
   const batch = operations.map((operation) =>
     operation.type === "put"
-      ? { type: "put" as const, key: Uint8Array.from(operation.key), value: Uint8Array.from(operation.value) }
-      : { type: "delete" as const, key: Uint8Array.from(operation.key) },
+      ? { type: "put" as const, key: new Uint8Array(operation.key), value: new Uint8Array(operation.value) }
+      : { type: "delete" as const, key: new Uint8Array(operation.key) },
   );
   medium.current.apply(batch);
   medium.unsynced.push(batch);
+  return batch;
 }
 
 /** A Buffer's own `slice` is a view: what leaves the store must not share its memory. */
 function copied(bytes: Uint8Array | undefined): Uint8Array | undefined {
-  return bytes === undefined ? undefined : Uint8Array.from(bytes);
+  return bytes === undefined ? undefined : new Uint8Array(bytes);
 }

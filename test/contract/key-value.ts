@@ -45,6 +45,20 @@ export function keyValueContract(name: string, create: () => Promise<KeyValueFix
       expect(await store.get(key(3))).toBeUndefined();
     });
 
+    test("compaction of a range changes nothing that can be read", async () => {
+      const keys = Array.from({ length: 64 }, (_, index) => key(1, index));
+      await store.batch(
+        keys.map((k, index) => put(k, index)),
+        { sync: true },
+      );
+      await store.batch(keys.slice(0, 40).map(remove), { sync: true });
+      const before = await entriesOf(store);
+      await store.compactRange({ from: key(1, 0), to: key(1, 40) });
+      expect(await entriesOf(store)).toEqual(before);
+      await store.batch([put(key(1, 3), 7)], { sync: true });
+      expect(await entriesOf(store)).toHaveLength(25);
+    });
+
     test("an empty value is a value", async () => {
       await store.batch([put(key(1))], { sync: true });
       expect((await store.get(key(1)))?.byteLength).toBe(0);

@@ -40,6 +40,18 @@ export async function openLevelKeyValue(path: string): Promise<KeyValueStore> {
   return new LevelKeyValue(path, level);
 }
 
+/** Renames a closed store, over nothing. @throws LograftError DISK_WRITE_FAILED. */
+export async function moveLevelKeyValue(from: string, to: string): Promise<void> {
+  const disk = new NodeDisk();
+  if ((await disk.stat(to)) !== undefined) {
+    throw operationError("DISK_WRITE_FAILED", `cannot rename the store ${from}: ${to} is there already`, {
+      context: { path: from, to },
+    });
+  }
+  await disk.rename(from, to);
+  await disk.syncDir(dirname(to));
+}
+
 /**
  * One writer, in order: LevelDB runs overlapping batches in any order (H11). After a failed write nothing more is
  * written: whether the failed batch is on the disk is known only after reopening (H15).
@@ -96,6 +108,17 @@ class LevelKeyValue implements KeyValueStore {
     };
   }
 
+  async compactRange(range: Required<KeyValueRange>): Promise<void> {
+    this.#checkOpen();
+    await this.#writer.run(async () => {
+      try {
+        if (isCompactable(this.#level)) await this.#level.compactRange(range.from, range.to);
+      } catch (error: unknown) {
+        throw this.#error("DISK_WRITE_FAILED", "compact", error);
+      }
+    });
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -127,6 +150,15 @@ class LevelKeyValue implements KeyValueStore {
       { context: { path: this.#path, syscall: action }, cause },
     );
   }
+}
+
+/** What the store is in Node, which the types of `level`, made for browsers too, do not tell. */
+interface Compactable {
+  compactRange(from: Uint8Array, to: Uint8Array): Promise<void>;
+}
+
+function isCompactable(level: object): level is Compactable {
+  return "compactRange" in level && typeof level.compactRange === "function";
 }
 
 function toLevelOperation(
