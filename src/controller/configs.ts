@@ -1,6 +1,11 @@
-import type { MetadataImage } from "../metadata/image.ts";
+import { isActive } from "../metadata/image.ts";
+import type { MetadataImage, TopicImage } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
+import type { NodeId } from "../model/ids.ts";
 import { parseTopicConfig } from "../model/configs.ts";
+import { PartitionChanges } from "./affected-partitions.ts";
+import type { UncleanElection } from "./affected-partitions.ts";
+import type { PartitionRules } from "./partition-rules.ts";
 import { failure, SUCCESS } from "./result.ts";
 import type { Decision } from "./result.ts";
 import { refused, shapeOf, unknownTopic } from "./topics.ts";
@@ -22,14 +27,22 @@ export function topicConfigRefusal(key: string, value: string): string | undefin
   return parsed.ok ? undefined : parsed.errors.map(({ message }) => message).join("; ");
 }
 
+export interface AlterConfigsResult extends TopicResult {
+  /** Partitions that had no leader and got one because the topic allows unclean elections now (H25). */
+  readonly uncleanElections: readonly UncleanElection[];
+}
+
 /** Sets and unsets all keys of one topic, or none of them. */
 export function decideAlterConfigs(
   image: MetadataImage,
   command: AlterConfigsCommand,
-): Decision<TopicResult> {
+  rules: PartitionRules,
+): Decision<AlterConfigsResult> {
   const { name, set, unset, validateOnly } = command;
   const topic = image.topic(name);
-  if (topic === undefined) return { records: [], response: refused(name, unknownTopic(name)) };
+  if (topic === undefined) {
+    return { records: [], response: { ...refused(name, unknownTopic(name)), uncleanElections: [] } };
+  }
   const reasons: string[] = [];
   const parsed = parseTopicConfig(set);
   if (!parsed.ok) reasons.push(...parsed.errors.map(({ message }) => message));
@@ -40,7 +53,7 @@ export function decideAlterConfigs(
   }
   if (reasons.length > 0) {
     const refusal = failure("INVALID_CONFIG", `topic ${name}: ${reasons.join("; ")}`);
-    return { records: [], response: { ...shapeOf(topic), ...refusal } };
+    return { records: [], response: { ...shapeOf(topic), ...refusal, uncleanElections: [] } };
   }
   const { topicId, configs } = topic;
   const records: MetadataRecord[] = [];
@@ -50,7 +63,33 @@ export function decideAlterConfigs(
   for (const key of new Set(unset)) {
     if (configs.has(key)) records.push({ type: "TopicConfig", topicId, key, value: null });
   }
-  return { records: validateOnly ? [] : records, response: { ...shapeOf(topic), ...SUCCESS } };
+  const uncleanElections =
+    records.length === 0 ? [] : applyToPartitions(image, topic, command, rules, records);
+  return {
+    records: validateOnly ? [] : records,
+    response: { ...shapeOf(topic), ...SUCCESS, uncleanElections },
+  };
+}
+
+/**
+ * Settings that the partitions' states rest on take effect with the change, not at the next one: an ISR that is large
+ * enough for a lower minimum commits records that the ELR lacks, so the ELR ends in the same entry (KIP-966); and a
+ * partition that waits for a clean leader stops waiting when an unclean one is allowed.
+ */
+function applyToPartitions(
+  image: MetadataImage,
+  topic: TopicImage,
+  { set, unset }: AlterConfigsCommand,
+  rules: PartitionRules,
+  records: MetadataRecord[],
+): readonly UncleanElection[] {
+  const configs = new Map(topic.configs);
+  for (const key of unset) configs.delete(key);
+  for (const [key, value] of set) configs.set(key, value);
+  const change = { isActive: (nodeId: NodeId) => isActive(image.broker(nodeId)) };
+  const partitions = new PartitionChanges(rules, change, records);
+  partitions.addTopic({ ...topic, configs }, () => true);
+  return partitions.effects.uncleanElections;
 }
 
 /** A key that no topic has, as the parser tells it; the empty value makes no difference to an unknown key. */

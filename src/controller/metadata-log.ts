@@ -1,27 +1,23 @@
 import type { MetadataRecord } from "../metadata/records.ts";
 
-/** What one `append` wrote: applied whole or not at all. */
-export interface MetadataEntry {
-  /** Position in the log, from 1, without gaps. */
-  readonly index: number;
-  readonly records: readonly MetadataRecord[];
+/** One entry that the leader has put into its log. */
+export interface MetadataProposal {
+  /** Where the entry is, when it gets committed. */
+  readonly offset: number;
+  /**
+   * Resolves when the entry is committed and applied here; only then is it the truth (H21). Rejects with NOT_CONTROLLER
+   * when leadership was lost first: another leader may yet commit it, or replace it.
+   */
+  readonly committed: Promise<void>;
 }
 
-/**
- * The replicated log that metadata lives in, as the controller sees it: today a local store, later a quorum. What was
- * appended is the truth once `append` resolved, and only then (H21).
- */
+/** The replicated log that metadata lives in, as the active controller sees it. */
 export interface MetadataLog {
+  /** The offset that the next `propose` answers, when it is called in this same turn. */
+  readonly nextOffset: number;
   /**
-   * Visits all entries in order, once, before the first `append`. @throws LograftError METADATA_CORRUPT when anything
-   * that was acknowledged is missing or damaged; nothing is deleted or repaired.
+   * Puts these records, as one entry that is applied whole or not at all, behind everything proposed before.
+   * @throws ProtocolError NOT_CONTROLLER; LograftError BUFFER_EXHAUSTED, DISK_FULL, CLOSED. Nothing was proposed then.
    */
-  replayAll(visit: (entry: MetadataEntry) => void): Promise<void>;
-  /**
-   * Appends one entry; resolves when it is durable. After a rejection the entry may be there or not: only a restart
-   * tells, so later calls reject too (H15). @throws LograftError DISK_WRITE_FAILED, DISK_FULL, BUFFER_EXHAUSTED, CLOSED.
-   */
-  append(records: readonly MetadataRecord[]): Promise<{ readonly index: number }>;
-  /** Finishes what was appended. Idempotent. */
-  close(): Promise<void>;
+  propose(records: readonly MetadataRecord[]): MetadataProposal;
 }

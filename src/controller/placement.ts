@@ -1,5 +1,10 @@
 import { assert } from "../base/assert.ts";
+import { compareText, isActive } from "../metadata/image.ts";
+import type { BrokerImage, MetadataImage } from "../metadata/image.ts";
 import type { NodeId } from "../model/ids.ts";
+
+/** A broker that takes replicas, and where it stands. */
+export type PlacementBroker = Pick<BrokerImage, "nodeId" | "rack" | "brokerHost">;
 
 /** Where the replicas of new partitions go. */
 export interface PlacementRequest {
@@ -7,16 +12,29 @@ export interface PlacementRequest {
   readonly from: number;
   readonly to: number;
   readonly replicationFactor: number;
-  /** Sorted by id, without repeats; at least `replicationFactor`. */
-  readonly brokers: readonly NodeId[];
+  /** In the order of `placementBrokers`, without repeats; at least `replicationFactor`. */
+  readonly brokers: readonly PlacementBroker[];
   /** Position in `brokers` of partition 0's leader; taken modulo their count. */
   readonly start: number;
 }
 
 /**
- * The replicas of each partition, the leader first. Partition i is led by broker (start + i) mod n; its followers are
- * the brokers after a gap that grows by one each time the leaders have gone round, so that the followers of one broker's
- * partitions are spread over all others and its death loads them evenly. Equal lists are one array.
+ * The brokers that new replicas may go to: unfenced and not shutting down. Racks alternate, hosts within a rack too, so
+ * that neighbours are seldom on the same one; without any of them the order is that of the ids.
+ */
+export function placementBrokers(image: MetadataImage): readonly PlacementBroker[] {
+  const active = [...image.brokers()].filter(isActive).sort((a, b) => a.nodeId - b.nodeId);
+  const racks = groupBy(active, rackOf).sort(([a], [b]) => compareText(a, b));
+  return interleave(
+    racks.map(([, brokers]) => interleave(groupBy(brokers, hostOf).map(([, group]) => group))),
+  );
+}
+
+/**
+ * The replicas of each partition, the leader first. Partition i is led by broker (start + i) mod n. Its followers are the
+ * next brokers after a gap that grows by one each time the leaders have gone round, so that the followers of one broker's
+ * partitions are spread over all others and its death loads them evenly. Among them those on a host that has no replica
+ * yet come first, then those in the rack with the fewest. Equal lists are one array.
  */
 export function placeReplicas(request: PlacementRequest): readonly (readonly NodeId[])[] {
   const { from, to, replicationFactor, brokers, start } = request;
@@ -25,44 +43,110 @@ export function placeReplicas(request: PlacementRequest): readonly (readonly Nod
     replicationFactor,
     count,
   });
-  const shared = new Map<number, readonly NodeId[]>();
+  const leaders: (LeaderPlacement | undefined)[] = [];
   const placed: (readonly NodeId[])[] = [];
   for (let partition = from; partition < to; partition++) {
-    const leader = (start + partition) % count;
-    // With n brokers there are n-1 different gaps; after that the pattern repeats.
-    const gap = count > 1 ? Math.floor(partition / count) % (count - 1) : 0;
-    const key = leader * count + gap;
-    let replicas = shared.get(key);
-    if (replicas === undefined) {
-      replicas = replicasOf(brokers, leader, gap, replicationFactor);
-      shared.set(key, replicas);
-    }
-    placed.push(replicas);
+    const position = (start + partition) % count;
+    const leader = (leaders[position] ??= new LeaderPlacement(brokers, position, replicationFactor));
+    placed.push(leader.replicas(Math.floor(partition / count)));
   }
   return placed;
 }
 
-function replicasOf(
-  brokers: readonly NodeId[],
-  leader: number,
-  gap: number,
-  replicationFactor: number,
-): NodeId[] {
-  const count = brokers.length;
-  const replicas = [brokerAt(brokers, leader)];
-  for (let i = 0; i < replicationFactor - 1; i++) {
-    // 1..count-1 steps behind the leader, each step once.
-    const step = 1 + ((gap + i) % (count - 1));
-    replicas.push(brokerAt(brokers, (leader + step) % count));
+/** The lists of replicas that one broker leads. */
+class LeaderPlacement {
+  readonly #leader: PlacementBroker;
+  /** All others, the next one first. */
+  readonly #others: readonly PlacementBroker[];
+  readonly #followerCount: number;
+  /** Best places for the first follower; the gap counts among them, so that each gets its share. */
+  readonly #firstChoices: number;
+  readonly #byGap = new Map<number, readonly NodeId[]>();
+
+  constructor(brokers: readonly PlacementBroker[], position: number, replicationFactor: number) {
+    const [leader, ...others] = [...brokers.slice(position), ...brokers.slice(0, position)];
+    assert(leader !== undefined, "a placement position is past the brokers", { position });
+    this.#leader = leader;
+    this.#others = others;
+    this.#followerCount = replicationFactor - 1;
+    this.#firstChoices = Math.max(bestPlaces([leader], others).length, 1);
   }
-  return replicas;
+
+  replicas(round: number): readonly NodeId[] {
+    const gap = round % this.#firstChoices;
+    let replicas = this.#byGap.get(gap);
+    if (replicas === undefined) {
+      replicas = this.#choose(gap).map(({ nodeId }) => nodeId);
+      this.#byGap.set(gap, replicas);
+    }
+    return replicas;
+  }
+
+  #choose(gap: number): readonly PlacementBroker[] {
+    const chosen = [this.#leader];
+    let rest = this.#others;
+    let at = gap;
+    while (chosen.length <= this.#followerCount) {
+      const best = bestPlaces(chosen, rest);
+      // Once one is taken, the same position is that of the next.
+      at %= best.length;
+      const next = best[at];
+      assert(next !== undefined, "placement ran out of brokers", { chosen: chosen.length });
+      chosen.push(next);
+      rest = rest.filter((broker) => broker !== next);
+    }
+    return chosen;
+  }
 }
 
-function brokerAt(brokers: readonly NodeId[], position: number): NodeId {
-  const broker = brokers[position];
-  assert(broker !== undefined, "a placement position is past the brokers", {
-    position,
-    count: brokers.length,
-  });
-  return broker;
+/** Those of `rest` that share the least with the chosen ones: a host if it must be, then as few as possible a rack. */
+function bestPlaces(
+  chosen: readonly PlacementBroker[],
+  rest: readonly PlacementBroker[],
+): readonly PlacementBroker[] {
+  let best: PlacementBroker[] = [];
+  let bestOnHost = Infinity;
+  let bestInRack = Infinity;
+  for (const broker of rest) {
+    const onHost = chosen.filter((other) => hostOf(other) === hostOf(broker)).length;
+    const inRack = chosen.filter((other) => rackOf(other) === rackOf(broker)).length;
+    if (onHost > bestOnHost || (onHost === bestOnHost && inRack > bestInRack)) continue;
+    if (onHost < bestOnHost || inRack < bestInRack) best = [];
+    bestOnHost = onHost;
+    bestInRack = inRack;
+    best.push(broker);
+  }
+  return best;
+}
+
+/** Brokers without a rack may stand anywhere: they count as if they shared one. */
+function rackOf({ rack }: PlacementBroker): string {
+  return rack ?? "";
+}
+
+/** A broker that names no host has one of its own. */
+function hostOf({ brokerHost, nodeId }: PlacementBroker): string {
+  return brokerHost === null ? `node ${nodeId}` : `host ${brokerHost}`;
+}
+
+/** In the order in which the keys come up. */
+function groupBy(
+  brokers: readonly PlacementBroker[],
+  keyOf: (broker: PlacementBroker) => string,
+): [string, PlacementBroker[]][] {
+  const groups = new Map<string, PlacementBroker[]>();
+  for (const broker of brokers) {
+    const group = groups.get(keyOf(broker));
+    if (group === undefined) groups.set(keyOf(broker), [broker]);
+    else group.push(broker);
+  }
+  return [...groups];
+}
+
+/** The first of each group, then the second of each. */
+function interleave<T>(groups: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(0, ...groups.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, position) =>
+    groups.flatMap((group) => group.slice(position, position + 1)),
+  ).flat();
 }

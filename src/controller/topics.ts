@@ -4,7 +4,10 @@ import type { NodeId, TopicId } from "../model/ids.ts";
 import { ZERO_TOPIC_ID } from "../model/ids.ts";
 import { leaderEpoch } from "../model/offsets.ts";
 import { collisionForm, INTERNAL_TOPICS, shownTopic, validateTopicName } from "../model/topic-partition.ts";
-import { placeReplicas } from "./placement.ts";
+import { partitionRecord } from "./affected-partitions.ts";
+import type { PartitionRules } from "./partition-rules.ts";
+import { placementBrokers, placeReplicas } from "./placement.ts";
+import type { PlacementBroker } from "./placement.ts";
 import { failure, SUCCESS } from "./result.ts";
 import type { Decision, ItemOutcome } from "./result.ts";
 
@@ -28,7 +31,7 @@ export interface TopicResult extends ItemOutcome {
 }
 
 /** Bounds and defaults that decisions about topics keep to. */
-export interface TopicRules {
+export interface TopicRules extends PartitionRules {
   readonly defaultPartitions: number;
   readonly defaultReplicationFactor: number;
   /** Of one topic, inclusive. */
@@ -43,8 +46,6 @@ export interface CreateTopicsCommand {
   readonly topics: readonly NewTopic[];
   /** One for each topic, random, chosen before (H19). */
   readonly topicIds: readonly TopicId[];
-  /** Brokers that take replicas, sorted by id. */
-  readonly brokers: readonly NodeId[];
   /** Answer as if, and log nothing. */
   readonly validateOnly: boolean;
 }
@@ -58,6 +59,7 @@ export function decideCreateTopics(
   const records: MetadataRecord[] = [];
   const repeated = repeatedNames(command.topics.map(({ name }) => name));
   const formsTaken = new Map<string, string>();
+  const brokers = placementBrokers(image);
   let partitionCount = image.partitionCount;
   const response = command.topics.map((topic, position): TopicResult => {
     const partitions = orDefault(topic.partitions, rules.defaultPartitions);
@@ -67,20 +69,14 @@ export function decideCreateTopics(
     const refusal =
       nameRefusal(image, topic.name, repeated, formsTaken) ??
       countRefusal(topic.name, partitions, partitionCount, rules) ??
-      replicationRefusal(topic.name, replicationFactor, command.brokers.length) ??
+      replicationRefusal(image, topic.name, replicationFactor, brokers) ??
       configRefusal(topic, rules);
     if (refusal !== undefined) return { ...shape, topicId: ZERO_TOPIC_ID, ...refusal };
     formsTaken.set(collisionForm(topic.name), topic.name);
     const start = partitionCount;
     partitionCount += partitions;
     records.push({ type: "Topic", name: topic.name, topicId });
-    pushPartitions(records, topicId, {
-      from: 0,
-      to: partitions,
-      replicationFactor,
-      brokers: command.brokers,
-      start,
-    });
+    pushPartitions(records, topicId, { from: 0, to: partitions, replicationFactor, brokers, start });
     for (const [key, value] of topic.configs) records.push({ type: "TopicConfig", topicId, key, value });
     return { ...shape, topicId: command.validateOnly ? ZERO_TOPIC_ID : topicId, ...SUCCESS };
   });
@@ -109,7 +105,6 @@ export interface AddPartitionsCommand {
   readonly name: string;
   /** The new count, more than now. */
   readonly totalPartitions: number;
-  readonly brokers: readonly NodeId[];
   readonly validateOnly: boolean;
 }
 
@@ -119,20 +114,22 @@ export function decideAddPartitions(
   command: AddPartitionsCommand,
   rules: TopicRules,
 ): Decision<TopicResult> {
-  const { name, totalPartitions, brokers } = command;
+  const { name, totalPartitions } = command;
   const topic = image.topic(name);
   if (topic === undefined) return { records: [], response: refused(name, unknownTopic(name)) };
+  const brokers = placementBrokers(image);
   const from = topic.partitions.length;
   const replicationFactor = replicationFactorOf(topic);
   const refusal =
     growthRefusal(name, from, totalPartitions) ??
     countRefusal(name, totalPartitions, image.partitionCount - from, rules) ??
-    replicationRefusal(name, replicationFactor, brokers.length);
+    replicationRefusal(image, name, replicationFactor, brokers);
   if (refusal !== undefined) return { records: [], response: { ...shapeOf(topic), ...refusal } };
   const records: MetadataRecord[] = [];
-  // Partition 0's leader tells where the round began, unless its broker has gone.
+  // Partition 0's first replica tells where the round began, unless its broker is away.
   const firstLeader = topic.partitions[0]?.replicas[0];
-  const start = firstLeader === undefined ? 0 : Math.max(brokers.indexOf(firstLeader), 0);
+  const position = brokers.findIndex(({ nodeId }) => nodeId === firstLeader);
+  const start = Math.max(position, 0);
   pushPartitions(records, topic.topicId, { from, to: totalPartitions, replicationFactor, brokers, start });
   return {
     records: command.validateOnly ? [] : records,
@@ -162,6 +159,8 @@ function replicationFactorOf(topic: TopicImage): number {
   return topic.partitions[0]?.replicas.length ?? 0;
 }
 
+const NOBODY: readonly NodeId[] = [];
+
 function pushPartitions(
   records: MetadataRecord[],
   topicId: TopicId,
@@ -170,16 +169,16 @@ function pushPartitions(
   for (const [position, replicas] of placeReplicas(placement).entries()) {
     const [leader] = replicas;
     if (leader === undefined) continue;
-    records.push({
-      type: "Partition",
-      topicId,
-      partition: placement.from + position,
+    const state = {
       replicas,
       isr: replicas,
+      elr: NOBODY,
+      lastKnownElr: NOBODY,
       leader,
       leaderEpoch: leaderEpoch(0),
       partitionEpoch: 0,
-    });
+    };
+    records.push(partitionRecord(topicId, placement.from + position, state));
   }
 }
 
@@ -237,17 +236,28 @@ function growthRefusal(name: string, current: number, wanted: number): ItemOutco
 }
 
 function replicationRefusal(
+  image: MetadataImage,
   name: string,
   replicationFactor: number,
-  brokers: number,
+  brokers: readonly PlacementBroker[],
 ): ItemOutcome | undefined {
-  if (Number.isInteger(replicationFactor) && replicationFactor >= 1 && replicationFactor <= brokers)
+  const { length } = brokers;
+  if (Number.isInteger(replicationFactor) && replicationFactor >= 1 && replicationFactor <= length)
     return undefined;
-  const wish = `topic ${name} asks for ${replicationFactor} replicas of each partition`;
-  const supply = `${brokers} ${brokers === 1 ? "broker is" : "brokers are"} registered`;
+  const registered = Array.from(image.brokers());
+  const fenced = registered.filter(({ isFenced }) => isFenced).length;
+  const stopping = registered.length - fenced - length;
+  const supply = [`${registered.length} ${registered.length === 1 ? "broker is" : "brokers are"} registered`];
+  if (fenced > 0) supply.push(`${fenced} of them fenced (down or not yet caught up)`);
+  if (stopping > 0) supply.push(`${stopping} of them shutting down`);
+  const away = fenced + stopping > 0 ? ", bring the others back" : "";
+  const choice =
+    length === 0
+      ? "start brokers"
+      : `choose a replication factor of 1 to ${length}${away}, or start more brokers`;
   return failure(
     "INVALID_REPLICATION_FACTOR",
-    `${wish}, ${supply}; choose a replication factor of 1 to ${brokers} or start more brokers`,
+    `topic ${name} asks for ${replicationFactor} replicas of each partition, ${supply.join(", ")}; ${choice}`,
   );
 }
 

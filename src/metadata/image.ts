@@ -1,11 +1,17 @@
 import type { NodeId, TopicId } from "../model/ids.ts";
 import type { LeaderEpoch } from "../model/offsets.ts";
-import type { MetadataRecord } from "./records.ts";
+import type { BrokerRegistrationRecord, MetadataRecord } from "./records.ts";
 
 /** A partition as the cluster sees it. Never changes: a change makes a new one. Node lists are shared between partitions. */
 export interface PartitionImage {
+  /** The preferred leader first. */
   readonly replicas: readonly NodeId[];
   readonly isr: readonly NodeId[];
+  /** Disjoint from `isr`; empty while the ISR has its minimum (KIP-966). */
+  readonly elr: readonly NodeId[];
+  /** Disjoint from both; see `PartitionRecord`. */
+  readonly lastKnownElr: readonly NodeId[];
+  /** In `isr`, or `NO_NODE`. */
   readonly leader: NodeId;
   readonly leaderEpoch: LeaderEpoch;
   readonly partitionEpoch: number;
@@ -21,12 +27,11 @@ export interface TopicImage {
   readonly configs: ReadonlyMap<string, string>;
 }
 
-/** A broker's latest registration. */
-export interface BrokerImage {
-  readonly nodeId: NodeId;
-  readonly incarnationId: string;
-  readonly directoryId: string;
-  readonly clean: boolean;
+/** A broker's latest registration and what became of it. Never changes: a change makes a new one. */
+export interface BrokerImage extends Omit<BrokerRegistrationRecord, "type"> {
+  /** Takes no part: it leads nothing and is in no ISR. */
+  readonly isFenced: boolean;
+  readonly isShuttingDown: boolean;
 }
 
 /**
@@ -39,15 +44,24 @@ export interface MetadataImage {
   readonly partitionCount: number;
   /** First producer id that no block holds yet. */
   readonly nextProducerId: number;
+  /** The level of each feature that the cluster works with. */
+  readonly features: ReadonlyMap<string, number>;
   topic(name: string): TopicImage | undefined;
   topicById(topicId: TopicId): TopicImage | undefined;
   /** The name of another topic that only differs in '.' and '_', if there is one. */
   collidingName(name: string): string | undefined;
   /** In order of creation. */
   topics(): Iterable<TopicImage>;
+  /** Those with a replica on that broker, in a stable order. Costs what there are, not what the cluster has. */
+  topicsOn(nodeId: NodeId): Iterable<TopicImage>;
   broker(nodeId: NodeId): BrokerImage | undefined;
   /** In order of first registration. */
   brokers(): Iterable<BrokerImage>;
+}
+
+/** True when this broker may lead and be in an ISR: registered, unfenced, and not on its way out (KIP-841). */
+export function isActive(broker: BrokerImage | undefined): boolean {
+  return broker !== undefined && !broker.isFenced && !broker.isShuttingDown;
 }
 
 /**
@@ -56,9 +70,11 @@ export interface MetadataImage {
  */
 export function recordsOfImage(image: MetadataImage): MetadataRecord[] {
   const records: MetadataRecord[] = [];
-  const brokers = [...image.brokers()].sort((a, b) => a.nodeId - b.nodeId);
-  // Before the partitions: their epochs are final, and an unclean registration behind them would raise them once more.
-  for (const broker of brokers) records.push({ type: "BrokerRegistration", ...broker });
+  for (const [name, level] of [...image.features].sort(([a], [b]) => compareText(a, b))) {
+    records.push({ type: "FeatureLevel", name, level });
+  }
+  // Before the partitions, whose ISRs name only registered brokers.
+  for (const broker of [...image.brokers()].sort((a, b) => a.nodeId - b.nodeId)) pushBroker(records, broker);
   const topics = [...image.topics()].sort((a, b) => compareText(a.name, b.name));
   for (const { name, topicId, partitions, configs } of topics) {
     records.push({ type: "Topic", name, topicId });
@@ -73,8 +89,16 @@ export function recordsOfImage(image: MetadataImage): MetadataRecord[] {
   return records;
 }
 
+function pushBroker(records: MetadataRecord[], broker: BrokerImage): void {
+  const { isFenced, isShuttingDown, ...registration } = broker;
+  const { nodeId, brokerEpoch } = broker;
+  records.push({ type: "BrokerRegistration", ...registration });
+  if (isFenced && !isShuttingDown) return; // As every registration starts.
+  records.push({ type: "BrokerChange", nodeId, brokerEpoch, isFenced, isShuttingDown });
+}
+
 /** By code unit, the same on every machine whatever its language. */
-function compareText(a: string, b: string): number {
+export function compareText(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
 }

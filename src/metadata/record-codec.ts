@@ -4,43 +4,51 @@ import { errorMessage, LograftError, operationError } from "../base/errors.ts";
 import { topicIdFromBytes, topicIdToBytes, UUID_BYTES } from "../model/ids.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
 import type { LeaderEpoch } from "../model/offsets.ts";
-import type { MetadataRecord, PartitionRecord } from "./records.ts";
+import { compareText } from "./image.ts";
+import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord, PartitionRecord } from "./records.ts";
 
 /*
  * Metadata records, back to back:
  *
  *   field      size      note
- *   type       u8        RECORD_TYPES
- *   version    u8        of this type's body; 0 so far
+ *   type       u8        see RECORD_TYPES
+ *   version    u8        of this type's body, see RECORD_TYPES
  *   length     uvarint   bytes of the body
  *   body       .         integers big-endian; text and lists behind an unsigned varint that counts them
  *
- *   1 BrokerRegistration  nodeId i32, incarnationId text, directoryId text, clean u8
+ *   1 BrokerRegistration  nodeId i32, incarnationId text, directoryId text, brokerEpoch i64, clean u8, host text,
+ *                         port u16, peerEndpoint text, rack optional text, brokerHost optional text,
+ *                         features list of (name text, min u16, max u16) in order of their names
  *   2 Topic               topicId 16, name text
  *   3 Partition           topicId 16, partition i32, leader i32, leaderEpoch i32, partitionEpoch i32,
- *                         replicas list of i32, isr list of i32
- *   4 TopicConfig         topicId 16, key text, hasValue u8, value text (only when hasValue is 1)
+ *                         replicas, isr, elr, lastKnownElr: lists of i32
+ *   4 TopicConfig         topicId 16, key text, value optional text
  *   5 RemoveTopic         topicId 16
  *   6 ProducerIds         nextProducerId i64
+ *   7 BrokerChange        nodeId i32, brokerEpoch i64, isFenced u8, isShuttingDown u8
+ *   8 UnregisterBroker    nodeId i32
+ *   9 FeatureLevel        name text, level u16
  *
- * There is no checksum here: the log that stores or sends the bytes has its own. A type or version that this code does
- * not know stops the reader, because skipping a change would let replicas of the metadata drift apart (H19).
+ * Optional text is u8 0, or u8 1 and the text. There is no checksum here: the log that stores or sends the bytes has its
+ * own. A type or version that this code does not know stops the reader, because skipping a change would let replicas of
+ * the metadata drift apart (H19). Version 0 of the types that have a 1 is that of release 0.1.0, whose store is another.
  */
 
 const RECORD_TYPES = {
-  BrokerRegistration: 1,
-  Topic: 2,
-  Partition: 3,
-  TopicConfig: 4,
-  RemoveTopic: 5,
-  ProducerIds: 6,
-} as const satisfies Readonly<Record<MetadataRecord["type"], number>>;
+  BrokerRegistration: { type: 1, version: 1 },
+  Topic: { type: 2, version: 0 },
+  Partition: { type: 3, version: 1 },
+  TopicConfig: { type: 4, version: 0 },
+  RemoveTopic: { type: 5, version: 0 },
+  ProducerIds: { type: 6, version: 0 },
+  BrokerChange: { type: 7, version: 0 },
+  UnregisterBroker: { type: 8, version: 0 },
+  FeatureLevel: { type: 9, version: 0 },
+} as const satisfies Readonly<Record<MetadataRecord["type"], { type: number; version: number }>>;
 
 const TYPE_NAMES: ReadonlyMap<number, MetadataRecord["type"]> = new Map(
-  (Object.keys(RECORD_TYPES) as MetadataRecord["type"][]).map((name) => [RECORD_TYPES[name], name]),
+  (Object.keys(RECORD_TYPES) as MetadataRecord["type"][]).map((name) => [RECORD_TYPES[name].type, name]),
 );
-
-const VERSION = 0;
 
 /** The bytes of these records, in order. */
 export function encodeMetadataRecords(records: readonly MetadataRecord[]): Buffer {
@@ -49,8 +57,9 @@ export function encodeMetadataRecords(records: readonly MetadataRecord[]): Buffe
   for (const record of records) {
     body.reset();
     writeBody(body, record);
-    out.uint8(RECORD_TYPES[record.type]);
-    out.uint8(VERSION);
+    const { type, version } = RECORD_TYPES[record.type];
+    out.uint8(type);
+    out.uint8(version);
     out.sizedBytes(body.view());
   }
   return out.view();
@@ -75,7 +84,7 @@ function readRecord(reader: ByteReader, lists: Map<string, readonly NodeId[]>): 
     const type = reader.uint8();
     const version = reader.uint8();
     const name = TYPE_NAMES.get(type);
-    if (name === undefined || version !== VERSION) throw unknownVersion(type, version, at);
+    if (name === undefined || version !== RECORD_TYPES[name].version) throw unknownVersion(type, version, at);
     const size = reader.uvarint();
     const start = reader.position;
     reader.skip(size);
@@ -108,10 +117,16 @@ function unknownVersion(type: number, version: number, at: number): LograftError
 function writeBody(out: ByteWriter, record: MetadataRecord): void {
   switch (record.type) {
     case "BrokerRegistration":
+      writeRegistration(out, record);
+      return;
+    case "BrokerChange":
       out.int32(record.nodeId);
-      out.sizedUtf8(record.incarnationId);
-      out.sizedUtf8(record.directoryId);
-      out.bool(record.clean);
+      out.int64(record.brokerEpoch);
+      out.bool(record.isFenced);
+      out.bool(record.isShuttingDown);
+      return;
+    case "UnregisterBroker":
+      out.int32(record.nodeId);
       return;
     case "Topic":
       out.bytes(topicIdToBytes(record.topicId));
@@ -125,18 +140,23 @@ function writeBody(out: ByteWriter, record: MetadataRecord): void {
       out.int32(record.partitionEpoch);
       writeNodes(out, record.replicas);
       writeNodes(out, record.isr);
+      writeNodes(out, record.elr);
+      writeNodes(out, record.lastKnownElr);
       return;
     case "TopicConfig":
       out.bytes(topicIdToBytes(record.topicId));
       out.sizedUtf8(record.key);
-      out.bool(record.value !== null);
-      if (record.value !== null) out.sizedUtf8(record.value);
+      writeOptional(out, record.value);
       return;
     case "RemoveTopic":
       out.bytes(topicIdToBytes(record.topicId));
       return;
     case "ProducerIds":
       out.int64(record.nextProducerId);
+      return;
+    case "FeatureLevel":
+      out.sizedUtf8(record.name);
+      out.uint16(record.level);
       return;
     default:
       assertNever(record);
@@ -150,13 +170,17 @@ function readBody(
 ): MetadataRecord {
   switch (type) {
     case "BrokerRegistration":
+      return readRegistration(body);
+    case "BrokerChange":
       return {
         type,
         nodeId: readNode(body),
-        incarnationId: body.sizedUtf8(),
-        directoryId: body.sizedUtf8(),
-        clean: body.bool(),
+        brokerEpoch: readEpoch(body),
+        isFenced: body.bool(),
+        isShuttingDown: body.bool(),
       };
+    case "UnregisterBroker":
+      return { type, nodeId: readNode(body) };
     case "Topic": {
       const topicId = readTopicId(body);
       return { type, name: body.sizedUtf8(), topicId };
@@ -164,16 +188,13 @@ function readBody(
     case "Partition":
       return readPartition(body, lists);
     case "TopicConfig":
-      return {
-        type,
-        topicId: readTopicId(body),
-        key: body.sizedUtf8(),
-        value: body.bool() ? body.sizedUtf8() : null,
-      };
+      return { type, topicId: readTopicId(body), key: body.sizedUtf8(), value: readOptional(body) };
     case "RemoveTopic":
       return { type, topicId: readTopicId(body) };
     case "ProducerIds":
       return { type, nextProducerId: body.int64() };
+    case "FeatureLevel":
+      return { type, name: body.sizedUtf8(), level: body.uint16() };
     default:
       return assertNever(type);
   }
@@ -192,7 +213,72 @@ function readPartition(body: ByteReader, lists: Map<string, readonly NodeId[]>):
   }
   const replicas = readNodes(body, lists);
   const isr = readNodes(body, lists);
-  return { type: "Partition", topicId, partition, replicas, isr, leader, leaderEpoch, partitionEpoch };
+  const elr = readNodes(body, lists);
+  const lastKnownElr = readNodes(body, lists);
+  const lastly = { leader, leaderEpoch, partitionEpoch };
+  return { type: "Partition", topicId, partition, replicas, isr, elr, lastKnownElr, ...lastly };
+}
+
+function writeRegistration(out: ByteWriter, record: BrokerRegistrationRecord): void {
+  out.int32(record.nodeId);
+  out.sizedUtf8(record.incarnationId);
+  out.sizedUtf8(record.directoryId);
+  out.int64(record.brokerEpoch);
+  out.bool(record.clean);
+  out.sizedUtf8(record.host);
+  out.uint16(record.port);
+  out.sizedUtf8(record.peerEndpoint);
+  writeOptional(out, record.rack);
+  writeOptional(out, record.brokerHost);
+  out.uvarint(record.features.size);
+  for (const [name, { min, max }] of [...record.features].sort(([a], [b]) => compareText(a, b))) {
+    out.sizedUtf8(name);
+    out.uint16(min);
+    out.uint16(max);
+  }
+}
+
+function readRegistration(body: ByteReader): BrokerRegistrationRecord {
+  return {
+    type: "BrokerRegistration",
+    nodeId: readNode(body),
+    incarnationId: body.sizedUtf8(),
+    directoryId: body.sizedUtf8(),
+    brokerEpoch: readEpoch(body),
+    clean: body.bool(),
+    host: body.sizedUtf8(),
+    port: body.uint16(),
+    peerEndpoint: body.sizedUtf8(),
+    rack: readOptional(body),
+    brokerHost: readOptional(body),
+    features: readFeatures(body),
+  };
+}
+
+function readFeatures(body: ByteReader): ReadonlyMap<string, FeatureRange> {
+  const features = new Map<string, FeatureRange>();
+  // Ends at the body's end, whatever the count says.
+  for (let count = body.uvarint(); count > 0; count--) {
+    features.set(body.sizedUtf8(), { min: body.uint16(), max: body.uint16() });
+  }
+  return features;
+}
+
+function writeOptional(out: ByteWriter, text: string | null): void {
+  out.bool(text !== null);
+  if (text !== null) out.sizedUtf8(text);
+}
+
+function readOptional(body: ByteReader): string | null {
+  return body.bool() ? body.sizedUtf8() : null;
+}
+
+function readEpoch(body: ByteReader): number {
+  const epoch = body.int64();
+  if (epoch < 0) {
+    throw operationError("METADATA_CORRUPT", `${epoch} is not a broker epoch`, { context: { epoch } });
+  }
+  return epoch;
 }
 
 function readTopicId(body: ByteReader): TopicId {
@@ -212,8 +298,11 @@ function writeNodes(out: ByteWriter, nodes: readonly NodeId[]): void {
   for (const node of nodes) out.int32(node);
 }
 
+const NOBODY: readonly NodeId[] = [];
+
 function readNodes(body: ByteReader, lists: Map<string, readonly NodeId[]>): readonly NodeId[] {
   const count = body.uvarint();
+  if (count === 0) return NOBODY;
   const nodes: NodeId[] = [];
   for (let i = 0; i < count; i++) nodes.push(readNode(body)); // Ends at the body's end, whatever the count says.
   const key = nodes.join(",");

@@ -1,10 +1,13 @@
 import type { NodeId, TopicId } from "../model/ids.ts";
 import type { LeaderEpoch } from "../model/offsets.ts";
 
-/**
- * A broker (re)joined. `clean` false: its last run did not end with a clean shutdown, so records that it had exposed may
- * be gone; replay then raises the leader epoch of everything it leads.
- */
+/** The levels of a feature that a broker can work with, both inclusive. */
+export interface FeatureRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A broker (re)joined. It starts fenced and not shutting down, whatever it was before (KIP-631). */
 export interface BrokerRegistrationRecord {
   readonly type: "BrokerRegistration";
   readonly nodeId: NodeId;
@@ -12,7 +15,37 @@ export interface BrokerRegistrationRecord {
   readonly incarnationId: string;
   /** Belongs to the data directory, so an emptied disk shows as another broker. A uuid of 22 characters. */
   readonly directoryId: string;
+  /** Metadata offset of the entry that holds this record: a later registration always has a larger one (H26). */
+  readonly brokerEpoch: number;
+  /** False: its last run did not end with a clean shutdown, so records that it had confirmed may be gone (H27). */
   readonly clean: boolean;
+  /** Where clients reach it. */
+  readonly host: string;
+  readonly port: number;
+  /** "host:port" where other brokers reach it; empty: a broker that stands alone. */
+  readonly peerEndpoint: string;
+  /** Its place (a rack, a zone); replicas are spread over them. */
+  readonly rack: string | null;
+  /** The machine it runs on, when several brokers share one (D10). */
+  readonly brokerHost: string | null;
+  /** By name of the feature. */
+  readonly features: ReadonlyMap<string, FeatureRange>;
+}
+
+/** A registered broker was fenced, unfenced, or began to shut down. */
+export interface BrokerChangeRecord {
+  readonly type: "BrokerChange";
+  readonly nodeId: NodeId;
+  /** Of the registration that it is about. */
+  readonly brokerEpoch: number;
+  readonly isFenced: boolean;
+  readonly isShuttingDown: boolean;
+}
+
+/** The broker will not come back as it was; another data directory may take its node id. */
+export interface UnregisterBrokerRecord {
+  readonly type: "UnregisterBroker";
+  readonly nodeId: NodeId;
 }
 
 export interface TopicRecord {
@@ -26,9 +59,17 @@ export interface PartitionRecord {
   readonly type: "Partition";
   readonly topicId: TopicId;
   readonly partition: number;
+  /** The preferred leader first. */
   readonly replicas: readonly NodeId[];
+  /** Empty only when there is no leader. */
   readonly isr: readonly NodeId[];
+  /** Not in the ISR, and known to hold everything committed: they left when the ISR fell below its minimum (KIP-966). */
+  readonly elr: readonly NodeId[];
+  /** Were in the ISR or ELR and came back from an unclean shutdown: first choice of an unclean election (KIP-966). */
+  readonly lastKnownElr: readonly NodeId[];
+  /** `NO_NODE`: nobody may lead it now. */
   readonly leader: NodeId;
+  /** Grows with every change of the leader. */
   readonly leaderEpoch: LeaderEpoch;
   /** Grows with every change of the partition. */
   readonly partitionEpoch: number;
@@ -54,11 +95,21 @@ export interface ProducerIdsRecord {
   readonly nextProducerId: number;
 }
 
+/** The whole cluster works with this level of a feature from now on. */
+export interface FeatureLevelRecord {
+  readonly type: "FeatureLevel";
+  readonly name: string;
+  readonly level: number;
+}
+
 /** One change of the cluster's metadata. Times and random ids were chosen before; replay only copies them (H19). */
 export type MetadataRecord =
   | BrokerRegistrationRecord
+  | BrokerChangeRecord
+  | UnregisterBrokerRecord
   | TopicRecord
   | PartitionRecord
   | TopicConfigRecord
   | RemoveTopicRecord
-  | ProducerIdsRecord;
+  | ProducerIdsRecord
+  | FeatureLevelRecord;

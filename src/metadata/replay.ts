@@ -1,46 +1,32 @@
-import { assertNever } from "../base/assert.ts";
 import { crc32c } from "../base/crc32c.ts";
-import { operationError } from "../base/errors.ts";
-import type { LograftError } from "../base/errors.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
-import { leaderEpoch } from "../model/offsets.ts";
 import { collisionForm } from "../model/topic-partition.ts";
+import { differenceOf } from "./image-difference.ts";
 import { recordsOfImage } from "./image.ts";
-import type { BrokerImage, MetadataImage, PartitionImage, TopicImage } from "./image.ts";
+import type { BrokerImage, MetadataImage, TopicImage } from "./image.ts";
+import type { MetadataDelta } from "./metadata-delta.ts";
 import { encodeMetadataRecords } from "./record-codec.ts";
-import type { MetadataRecord, PartitionRecord } from "./records.ts";
+import type { MetadataRecord } from "./records.ts";
+import { ReplayBatch } from "./replay-batch.ts";
+import { ReplicaIndex } from "./replica-index.ts";
 
-/** What one replay changed, for those who act on it: logs to fence or delete, sessions to end. */
-export interface MetadataDelta {
-  /** Created or changed, as they are now. */
-  readonly changed: readonly TopicImage[];
-  /** As they were. */
-  readonly removed: readonly TopicImage[];
-}
+export type { MetadataDelta } from "./metadata-delta.ts";
 
 /** A checksum of everything in the image; equal on all nodes that replayed the same records (H19). */
 export function stateHash(image: MetadataImage): number {
   return crc32c(encodeMetadataRecords(recordsOfImage(image)));
 }
 
-/** Shared by all topics without configuration of their own: an empty map of each would be most of their memory. */
-const NO_CONFIGS: ReadonlyMap<string, string> = new Map();
-
-interface TopicDraft {
-  readonly name: string;
-  readonly topicId: TopicId;
-  readonly partitions: PartitionImage[];
-  readonly configs: Map<string, string>;
-}
-
 /** The image and the only code that changes it. One owner; everyone else gets it as a `MetadataImage`. */
 export class MetadataState implements MetadataImage {
-  readonly #byName = new Map<string, TopicImage>();
-  readonly #byId = new Map<TopicId, TopicImage>();
+  #byName = new Map<string, TopicImage>();
+  #byId = new Map<TopicId, TopicImage>();
   /** Collision form to name. One only, because a second is never created. */
-  readonly #forms = new Map<string, string>();
-  readonly #brokers = new Map<NodeId, BrokerImage>();
-  readonly #nodeLists = new Map<string, readonly NodeId[]>();
+  #forms = new Map<string, string>();
+  #brokers = new Map<NodeId, BrokerImage>();
+  #features = new Map<string, number>();
+  #replicas = new ReplicaIndex();
+  #nodeLists = new Map<string, readonly NodeId[]>();
   #partitionCount = 0;
   #nextProducerId = 0;
 
@@ -54,6 +40,10 @@ export class MetadataState implements MetadataImage {
 
   get nextProducerId(): number {
     return this.#nextProducerId;
+  }
+
+  get features(): ReadonlyMap<string, number> {
+    return this.#features;
   }
 
   topic(name: string): TopicImage | undefined {
@@ -73,12 +63,52 @@ export class MetadataState implements MetadataImage {
     return this.#byId.values();
   }
 
+  *topicsOn(nodeId: NodeId): Iterable<TopicImage> {
+    for (const topicId of this.#replicas.topicsOn(nodeId)) {
+      const topic = this.#byId.get(topicId);
+      if (topic !== undefined) yield topic;
+    }
+  }
+
   broker(nodeId: NodeId): BrokerImage | undefined {
     return this.#brokers.get(nodeId);
   }
 
   brokers(): Iterable<BrokerImage> {
     return this.#brokers.values();
+  }
+
+  /** An independent state that equals this one, for decisions that run ahead of the commit. Topics and brokers are shared. */
+  clone(): MetadataState {
+    const copy = new MetadataState();
+    copy.#byName = new Map(this.#byName);
+    copy.#byId = new Map(this.#byId);
+    copy.#forms = new Map(this.#forms);
+    copy.#brokers = new Map(this.#brokers);
+    copy.#features = new Map(this.#features);
+    copy.#replicas = this.#replicas.clone();
+    copy.#nodeLists = new Map(this.#nodeLists);
+    copy.#partitionCount = this.#partitionCount;
+    copy.#nextProducerId = this.#nextProducerId;
+    return copy;
+  }
+
+  /**
+   * Becomes what `next` is, as a node does that restores a snapshot, and tells what that changed. `next` must not be used
+   * any more.
+   */
+  replaceWith(next: MetadataState): MetadataDelta {
+    const delta = differenceOf(this, next);
+    this.#byName = next.#byName;
+    this.#byId = next.#byId;
+    this.#forms = next.#forms;
+    this.#brokers = next.#brokers;
+    this.#features = next.#features;
+    this.#replicas = next.#replicas;
+    this.#nodeLists = next.#nodeLists;
+    this.#partitionCount = next.#partitionCount;
+    this.#nextProducerId = next.#nextProducerId;
+    return delta;
   }
 
   /**
@@ -102,27 +132,41 @@ export class MetadataState implements MetadataImage {
   }
 
   #commit(batch: ReplayBatch): MetadataDelta {
+    const topics = this.#commitTopics(batch);
+    const brokers: BrokerImage[] = [];
+    const removedBrokers: BrokerImage[] = [];
+    for (const [nodeId, broker] of batch.brokers) {
+      if (broker !== undefined) {
+        this.#brokers.set(nodeId, broker);
+        brokers.push(broker);
+        continue;
+      }
+      const before = this.#brokers.get(nodeId);
+      if (before === undefined) continue; // Registered and unregistered in one batch.
+      this.#brokers.delete(nodeId);
+      removedBrokers.push(before);
+    }
+    for (const [name, level] of batch.features) this.#features.set(name, level);
+    this.#nextProducerId = batch.nextProducerId;
+    return { ...topics, brokers, removedBrokers, features: batch.features };
+  }
+
+  #commitTopics(batch: ReplayBatch): Pick<MetadataDelta, "changed" | "removed"> {
     const removed: TopicImage[] = [];
     const changed: TopicImage[] = [];
     for (const [topicId, draft] of batch.topics) {
       const before = this.#byId.get(topicId);
-      if (before !== undefined) {
-        this.#partitionCount -= before.partitions.length;
-        if (draft === undefined) removed.push(before);
-      }
       if (draft === undefined) {
-        this.#forget(topicId, before);
+        if (before === undefined) continue; // Created and removed in one batch.
+        this.#forget(before);
+        removed.push(before);
         continue;
       }
-      const { name, partitions, configs } = draft;
-      const topic: TopicImage = {
-        name,
-        topicId,
-        partitions,
-        configs: configs.size === 0 ? NO_CONFIGS : configs,
-      };
+      const { name, partitions, configs, hasMoved } = draft;
+      const topic: TopicImage = { name, topicId, partitions, configs };
       this.#byId.set(topicId, topic);
-      this.#partitionCount += partitions.length;
+      this.#partitionCount += partitions.length - (before?.partitions.length ?? 0);
+      if (hasMoved) this.#replicas.update(topicId, before?.partitions ?? [], partitions);
       changed.push(topic);
     }
     // Names after all removals, so that a name freed and taken again in one batch ends with its new owner.
@@ -130,173 +174,14 @@ export class MetadataState implements MetadataImage {
       this.#byName.set(topic.name, topic);
       this.#forms.set(collisionForm(topic.name), topic.name);
     }
-    for (const broker of batch.brokers.values()) this.#brokers.set(broker.nodeId, broker);
-    this.#nextProducerId = batch.nextProducerId;
     return { changed, removed };
   }
 
-  #forget(topicId: TopicId, before: TopicImage | undefined): void {
-    if (before === undefined) return; // Created and removed in one batch.
+  #forget({ name, topicId, partitions }: TopicImage): void {
+    this.#partitionCount -= partitions.length;
+    this.#replicas.update(topicId, partitions, []);
     this.#byId.delete(topicId);
-    this.#byName.delete(before.name);
-    this.#forms.delete(collisionForm(before.name));
+    this.#byName.delete(name);
+    this.#forms.delete(collisionForm(name));
   }
-}
-
-/** The drafts of one batch: they become visible together, and a topic of many partitions is copied once. */
-class ReplayBatch {
-  /** Undefined: removed. */
-  readonly topics = new Map<TopicId, TopicDraft | undefined>();
-  readonly brokers = new Map<NodeId, BrokerImage>();
-  nextProducerId: number;
-  readonly #image: MetadataImage;
-  readonly #nodeLists: Map<string, readonly NodeId[]>;
-  /** Names that this batch gave (a topic id) or freed (undefined). */
-  readonly #names = new Map<string, TopicId | undefined>();
-  #latest: TopicDraft | undefined;
-  #lastList: { readonly given: readonly NodeId[]; readonly shared: readonly NodeId[] } | undefined;
-
-  constructor(image: MetadataImage, nodeLists: Map<string, readonly NodeId[]>) {
-    this.#image = image;
-    this.#nodeLists = nodeLists;
-    this.nextProducerId = image.nextProducerId;
-  }
-
-  apply(record: MetadataRecord): void {
-    switch (record.type) {
-      case "BrokerRegistration": {
-        const { nodeId, incarnationId, directoryId, clean } = record;
-        this.brokers.set(nodeId, { nodeId, incarnationId, directoryId, clean });
-        if (!clean) this.#raiseEpochs(nodeId);
-        return;
-      }
-      case "Topic":
-        this.#createTopic(record.name, record.topicId);
-        return;
-      case "Partition":
-        this.#setPartition(record);
-        return;
-      case "TopicConfig": {
-        const { configs } = this.#draft(record.topicId, record.type);
-        if (record.value === null) configs.delete(record.key);
-        else configs.set(record.key, record.value);
-        return;
-      }
-      case "RemoveTopic": {
-        const { name } = this.#draft(record.topicId, record.type);
-        this.topics.set(record.topicId, undefined);
-        this.#names.set(name, undefined);
-        this.#latest = undefined;
-        return;
-      }
-      case "ProducerIds":
-        // Ids below were given out; going back would give them out again (H57).
-        if (record.nextProducerId < this.nextProducerId) {
-          throw corrupt("a producer id block goes back", { ...record, current: this.nextProducerId });
-        }
-        this.nextProducerId = record.nextProducerId;
-        return;
-      default:
-        assertNever(record);
-    }
-  }
-
-  #createTopic(name: string, topicId: TopicId): void {
-    const known = this.topics.has(topicId) ? this.topics.get(topicId) : this.#image.topicById(topicId);
-    const holder = this.#names.has(name) ? this.#names.get(name) : this.#image.topic(name)?.topicId;
-    if (known !== undefined || holder !== undefined) {
-      throw corrupt(`topic ${name} is created twice`, { name, topicId, holder: holder ?? topicId });
-    }
-    const draft: TopicDraft = { name, topicId, partitions: [], configs: new Map() };
-    this.topics.set(topicId, draft);
-    this.#names.set(name, topicId);
-    this.#latest = draft;
-  }
-
-  #setPartition(record: PartitionRecord): void {
-    const { partition, leader, leaderEpoch: epoch, partitionEpoch } = record;
-    const { name, partitions } = this.#draft(record.topicId, record.type);
-    const before = partitions[partition];
-    if (partition > partitions.length) {
-      throw corrupt(`partition ${name}-${partition} leaves a hole`, {
-        name,
-        partition,
-        count: partitions.length,
-      });
-    }
-    if (before !== undefined && (epoch < before.leaderEpoch || partitionEpoch <= before.partitionEpoch)) {
-      throw corrupt(`partition ${name}-${partition} goes back in its epochs`, {
-        leaderEpoch: epoch,
-        partitionEpoch,
-        currentLeaderEpoch: before.leaderEpoch,
-        currentPartitionEpoch: before.partitionEpoch,
-      });
-    }
-    partitions[partition] = {
-      replicas: this.#share(record.replicas),
-      isr: this.#share(record.isr),
-      leader,
-      leaderEpoch: epoch,
-      partitionEpoch,
-    };
-  }
-
-  /**
-   * A leader that came back without a clean shutdown may have lost records that others have read, so the offsets it
-   * will give again belong to another epoch: (epoch, offset) never means two contents.
-   */
-  #raiseEpochs(nodeId: NodeId): void {
-    for (const topic of this.#image.topics()) this.#raiseEpochsOf(topic, nodeId);
-    for (const draft of this.topics.values()) {
-      if (draft !== undefined && this.#image.topicById(draft.topicId) === undefined)
-        this.#raiseEpochsOf(draft, nodeId);
-    }
-  }
-
-  #raiseEpochsOf(topic: TopicImage, nodeId: NodeId): void {
-    const current = this.topics.has(topic.topicId) ? this.topics.get(topic.topicId) : topic;
-    if (current === undefined || !current.partitions.some((state) => state.leader === nodeId)) return;
-    const { partitions } = this.#draft(topic.topicId, "BrokerRegistration");
-    for (const [partition, state] of partitions.entries()) {
-      if (state.leader !== nodeId) continue;
-      partitions[partition] = {
-        ...state,
-        leaderEpoch: leaderEpoch(state.leaderEpoch + 1),
-        partitionEpoch: state.partitionEpoch + 1,
-      };
-    }
-  }
-
-  #draft(topicId: TopicId, recordType: MetadataRecord["type"]): TopicDraft {
-    if (this.#latest?.topicId === topicId) return this.#latest;
-    let draft = this.topics.get(topicId);
-    if (draft === undefined) {
-      const current = this.topics.has(topicId) ? undefined : this.#image.topicById(topicId);
-      if (current === undefined) {
-        throw corrupt(`a ${recordType} record names topic ${topicId}, which does not exist`, { topicId });
-      }
-      draft = { ...current, partitions: [...current.partitions], configs: new Map(current.configs) };
-      this.topics.set(topicId, draft);
-    }
-    this.#latest = draft;
-    return draft;
-  }
-
-  #share(nodes: readonly NodeId[]): readonly NodeId[] {
-    if (this.#lastList?.given === nodes) return this.#lastList.shared;
-    const key = nodes.join(",");
-    let shared = this.#nodeLists.get(key);
-    if (shared === undefined) {
-      shared = nodes;
-      this.#nodeLists.set(key, shared);
-    }
-    this.#lastList = { given: nodes, shared };
-    return shared;
-  }
-}
-
-function corrupt(message: string, context: Readonly<Record<string, unknown>>): LograftError {
-  return operationError("METADATA_CORRUPT", `${message}; the metadata log does not follow from itself`, {
-    context,
-  });
 }

@@ -1,24 +1,16 @@
 import { expect, test } from "vitest";
 import { decideAlterConfigs, topicConfigRefusal } from "../../src/controller/configs.ts";
 import { MetadataState } from "../../src/metadata/replay.ts";
-import { leaderEpoch } from "../../src/model/offsets.ts";
-import { nodes, topicIdOf } from "../metadata/arbitrary-history.ts";
+import { nodes, partitionOf, topicIdOf, unfencedBrokers } from "../metadata/arbitrary-history.ts";
+import { RULES, TestCluster, wish } from "./test-cluster.ts";
 
 function stateWith(configs: Readonly<Record<string, string>>): MetadataState {
   const state = new MetadataState();
   const topicId = topicIdOf(1);
   state.replay([
+    ...unfencedBrokers(1),
     { type: "Topic", name: "orders", topicId },
-    {
-      type: "Partition",
-      topicId,
-      partition: 0,
-      replicas: nodes(1),
-      isr: nodes(1),
-      leader: nodes(1)[0]!,
-      leaderEpoch: leaderEpoch(0),
-      partitionEpoch: 0,
-    },
+    partitionOf(1, 0, { replicas: nodes(1) }),
     ...Object.entries(configs).map(([key, value]) => ({ type: "TopicConfig", topicId, key, value }) as const),
   ]);
   return state;
@@ -30,12 +22,8 @@ function alter(
   unset: readonly string[] = [],
   validateOnly = false,
 ) {
-  const decision = decideAlterConfigs(state, {
-    name: "orders",
-    set: new Map(Object.entries(set)),
-    unset,
-    validateOnly,
-  });
+  const command = { name: "orders", set: new Map(Object.entries(set)), unset, validateOnly };
+  const decision = decideAlterConfigs(state, command, RULES);
   state.replay(decision.records);
   return decision;
 }
@@ -86,11 +74,54 @@ test("validateOnly logs nothing; an unknown topic is named", () => {
     records: [],
     response: { error: "NONE" },
   });
-  const ghost = decideAlterConfigs(state, { name: "ghost", set: new Map(), unset: [], validateOnly: false });
+  const command = { name: "ghost", set: new Map(), unset: [], validateOnly: false };
+  const ghost = decideAlterConfigs(state, command, RULES);
   expect(ghost.response).toMatchObject({ name: "ghost", error: "UNKNOWN_TOPIC_OR_PARTITION" });
 });
 
 test("a setting of a new topic is checked the same way", () => {
   expect(topicConfigRefusal("retention.ms", "7d")).toBeUndefined();
   expect(topicConfigRefusal("retention.ms", "soon")).toContain("retention.ms");
+});
+
+/** Topic "t" on three brokers of which only 1 is left in the ISR, and 2 in the ELR. */
+function shrunkCluster(): TestCluster {
+  const cluster = TestCluster.of(3);
+  cluster.create([wish("t", { replicationFactor: 3 })]);
+  cluster.fence(3);
+  cluster.fence(2);
+  return cluster;
+}
+
+function alterTopic(cluster: TestCluster, key: string, value: string, validateOnly = false) {
+  const command = { name: "t", set: new Map([[key, value]]), unset: [], validateOnly };
+  return cluster.commit(decideAlterConfigs(cluster.state, command, RULES));
+}
+
+test("a minimum that the ISR has ends the ELR in the same entry (KIP-966)", () => {
+  const cluster = shrunkCluster();
+  expect(cluster.shown("t")).toBe("1 [1] [2] []");
+  const { leaderEpoch } = cluster.partition("t");
+  alterTopic(cluster, "min.insync.replicas", "1", true);
+  expect(cluster.shown("t")).toBe("1 [1] [2] []");
+  alterTopic(cluster, "min.insync.replicas", "1");
+  expect(cluster.shown("t")).toBe("1 [1] [] []");
+  expect(cluster.partition("t").leaderEpoch).toBe(leaderEpoch);
+});
+
+test("a higher minimum leaves ISR and ELR as they are", () => {
+  const cluster = shrunkCluster();
+  const before = cluster.partition("t");
+  alterTopic(cluster, "min.insync.replicas", "3");
+  expect(cluster.partition("t")).toBe(before);
+});
+
+test("a partition that waits for a clean leader gets one at once when the topic allows an unclean election (H25)", () => {
+  const cluster = shrunkCluster();
+  cluster.fence(1);
+  cluster.unfence(3);
+  expect(cluster.shown("t")).toBe("- [] [1,2] []");
+  const { uncleanElections } = alterTopic(cluster, "unclean.leader.election.enable", "true");
+  expect(uncleanElections).toEqual([{ topic: "t", partition: 0, leader: 3 }]);
+  expect(cluster.shown("t")).toBe("3 [3] [] []");
 });

@@ -1,60 +1,38 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decideAddPartitions, decideCreateTopics, decideDeleteTopics } from "../../src/controller/topics.ts";
-import type { NewTopic, TopicRules } from "../../src/controller/topics.ts";
-import { MetadataState } from "../../src/metadata/replay.ts";
+import { decideAddPartitions, decideDeleteTopics } from "../../src/controller/topics.ts";
 import { ZERO_TOPIC_ID } from "../../src/model/ids.ts";
-import { nodes, topicIdOf } from "../metadata/arbitrary-history.ts";
-
-const RULES: TopicRules = {
-  defaultPartitions: 3,
-  defaultReplicationFactor: 1,
-  maxTopicPartitions: 10,
-  maxPartitions: 20,
-  checkConfig: (key) => (key === "bad" ? "bad is not a key" : undefined),
-};
-
-function wish(name: string, fields: Partial<NewTopic> = {}): NewTopic {
-  return { name, partitions: 1, replicationFactor: 1, configs: new Map(), ...fields };
-}
-
-let created = 0;
-
-function create(state: MetadataState, topics: readonly NewTopic[], brokers = nodes(1), validateOnly = false) {
-  const topicIds = topics.map(() => topicIdOf(++created));
-  const { records, response } = decideCreateTopics(state, { topics, topicIds, brokers, validateOnly }, RULES);
-  state.replay(records);
-  return { records, response };
-}
+import { nodes } from "../metadata/arbitrary-history.ts";
+import { RULES, TestCluster, wish } from "./test-cluster.ts";
 
 const errorsOf = (response: readonly { error: string }[]): string[] => response.map(({ error }) => error);
 
 describe("create", () => {
   test("a topic comes with its partitions, settings, and an epoch of 0", () => {
-    const state = new MetadataState();
-    const { response } = create(state, [
+    const cluster = TestCluster.of(1);
+    const response = cluster.create([
       wish("orders", { partitions: 2, configs: new Map([["flush.ms", "5"]]) }),
     ]);
     expect(response).toEqual([
       expect.objectContaining({ name: "orders", error: "NONE", partitions: 2, replicationFactor: 1 }),
     ]);
-    const topic = state.topic("orders")!;
+    const topic = cluster.state.topic("orders")!;
     expect(topic.topicId).toBe(response[0]!.topicId);
     expect(topic.configs).toEqual(new Map([["flush.ms", "5"]]));
     expect(topic.partitions).toEqual([
-      { replicas: [1], isr: [1], leader: 1, leaderEpoch: 0, partitionEpoch: 0 },
-      { replicas: [1], isr: [1], leader: 1, leaderEpoch: 0, partitionEpoch: 0 },
+      { replicas: [1], isr: [1], elr: [], lastKnownElr: [], leader: 1, leaderEpoch: 0, partitionEpoch: 0 },
+      { replicas: [1], isr: [1], elr: [], lastKnownElr: [], leader: 1, leaderEpoch: 0, partitionEpoch: 0 },
     ]);
   });
 
   test("0 and -1 mean the defaults", () => {
-    const state = new MetadataState();
-    const { response } = create(state, [
+    const cluster = TestCluster.of(1);
+    const response = cluster.create([
       wish("zero", { partitions: 0, replicationFactor: 0 }),
       wish("minus", { partitions: -1, replicationFactor: -1 }),
     ]);
     expect(response.map(({ partitions }) => partitions)).toEqual([3, 3]);
-    expect(state.partitionCount).toBe(6);
+    expect(cluster.state.partitionCount).toBe(6);
   });
 
   test.each([
@@ -64,12 +42,12 @@ describe("create", () => {
     ["x".repeat(250), "INVALID_TOPIC_EXCEPTION"],
     ["__consumer_offsets", "INVALID_TOPIC_EXCEPTION"],
   ])("the name %j is refused", (name, error) => {
-    expect(errorsOf(create(new MetadataState(), [wish(name)]).response)).toEqual([error]);
+    expect(errorsOf(TestCluster.of(1).create([wish(name)]))).toEqual([error]);
   });
 
   test("one bad topic does not keep the others from being created", () => {
-    const state = new MetadataState();
-    const { response } = create(state, [
+    const cluster = TestCluster.of(1);
+    const response = cluster.create([
       wish("good"),
       wish("a/b"),
       wish("many", { partitions: 11 }),
@@ -89,26 +67,57 @@ describe("create", () => {
       "INVALID_CONFIG",
       "NONE",
     ]);
-    expect([...state.topics()].map(({ name }) => name)).toEqual(["good", "fine"]);
+    expect([...cluster.state.topics()].map(({ name }) => name)).toEqual(["good", "fine"]);
     expect(
       response.filter(({ error }) => error !== "NONE").every(({ topicId }) => topicId === ZERO_TOPIC_ID),
     ).toBe(true);
   });
 
   test("a replication factor past the brokers is refused with both numbers", () => {
-    const { response } = create(new MetadataState(), [wish("orders", { replicationFactor: 3 })]);
+    const response = TestCluster.of(1).create([wish("orders", { replicationFactor: 3 })]);
     expect(response[0]).toMatchObject({
       error: "INVALID_REPLICATION_FACTOR",
       errorMessage:
         "topic orders asks for 3 replicas of each partition, 1 broker is registered; " +
-        "choose a replication factor of 1 to 1 or start more brokers",
+        "choose a replication factor of 1 to 1, or start more brokers",
     });
   });
 
+  test("fenced and stopping brokers take no replicas, and the refusal counts them", () => {
+    const cluster = TestCluster.of(5);
+    cluster.fence(2, 5);
+    cluster.shutDown(3);
+    const response = cluster.create([
+      wish("fits", { replicationFactor: 2, partitions: 4 }),
+      wish("wide", { replicationFactor: 3 }),
+    ]);
+    expect(errorsOf(response)).toEqual(["NONE", "INVALID_REPLICATION_FACTOR"]);
+    for (const { replicas } of cluster.state.topic("fits")!.partitions)
+      expect(replicas.toSorted((a, b) => a - b)).toEqual([1, 4]);
+    expect(response[1]!.errorMessage).toBe(
+      "topic wide asks for 3 replicas of each partition, 5 brokers are registered, 2 of them fenced (down or not yet " +
+        "caught up), 1 of them shutting down; choose a replication factor of 1 to 2, bring the others back, or start " +
+        "more brokers",
+    );
+  });
+
+  test("without any broker the next step is to start one", () => {
+    const [result] = new TestCluster().create([wish("orders")]);
+    expect(result!.errorMessage).toContain("0 brokers are registered; start brokers");
+  });
+
+  test("ten thousand partitions are created at once", () => {
+    const cluster = TestCluster.of(3, { maxTopicPartitions: 10_000, maxPartitions: 10_000 });
+    const startedMs = performance.now();
+    cluster.create([wish("big", { partitions: 10_000, replicationFactor: 3 })]);
+    expect(performance.now() - startedMs).toBeLessThan(1500);
+    expect(new Set(cluster.state.topic("big")!.partitions.map(({ isr }) => isr)).size).toBe(6);
+  });
+
   test("an existing topic is refused, and one that looks like it", () => {
-    const state = new MetadataState();
-    create(state, [wish("a.b")]);
-    const { response } = create(state, [wish("a.b"), wish("a_b"), wish("c_d"), wish("c.d")]);
+    const cluster = TestCluster.of(1);
+    cluster.create([wish("a.b")]);
+    const response = cluster.create([wish("a.b"), wish("a_b"), wish("c_d"), wish("c.d")]);
     expect(errorsOf(response)).toEqual([
       "TOPIC_ALREADY_EXISTS",
       "INVALID_TOPIC_EXCEPTION",
@@ -119,8 +128,7 @@ describe("create", () => {
   });
 
   test("a name given twice in one request is refused both times", () => {
-    const state = new MetadataState();
-    expect(errorsOf(create(state, [wish("a"), wish("b"), wish("a")]).response)).toEqual([
+    expect(errorsOf(TestCluster.of(1).create([wish("a"), wish("b"), wish("a")]))).toEqual([
       "INVALID_REQUEST",
       "NONE",
       "INVALID_REQUEST",
@@ -128,21 +136,22 @@ describe("create", () => {
   });
 
   test("the cluster's limit counts what exists and what the request adds", () => {
-    const state = new MetadataState();
-    create(state, [wish("a", { partitions: 10 })]);
-    const { response } = create(state, [
+    const cluster = TestCluster.of(1);
+    cluster.create([wish("a", { partitions: 10 })]);
+    const response = cluster.create([
       wish("b", { partitions: 6 }),
       wish("c", { partitions: 5 }),
       wish("d", { partitions: 4 }),
     ]);
     expect(errorsOf(response)).toEqual(["NONE", "INVALID_PARTITIONS", "NONE"]);
-    expect(state.partitionCount).toBe(20);
+    expect(cluster.state.partitionCount).toBe(20);
   });
 
   test("validateOnly answers the same and logs nothing", () => {
-    const state = new MetadataState();
-    const { records, response } = create(state, [wish("a"), wish("a/b")], nodes(1), true);
-    expect(records).toEqual([]);
+    const cluster = TestCluster.of(1);
+    const offset = cluster.nextOffset;
+    const response = cluster.create([wish("a"), wish("a/b")], true);
+    expect([cluster.nextOffset, cluster.state.topicCount]).toEqual([offset, 0]);
     expect(errorsOf(response)).toEqual(["NONE", "INVALID_TOPIC_EXCEPTION"]);
     expect(response[0]!.topicId).toBe(ZERO_TOPIC_ID);
   });
@@ -164,23 +173,14 @@ describe("create", () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
-        const state = new MetadataState();
+        const cluster = TestCluster.of(2);
+        const { state } = cluster;
         for (const one of steps) {
-          if (one.kind === "create")
-            create(
-              state,
-              one.request.map((fields) => wish(fields.name, fields)),
-              nodes(1, 2),
-            );
-          else if (one.kind === "delete") state.replay(decideDeleteTopics(state, one.names).records);
+          if (one.kind === "create") cluster.create(one.request.map((fields) => wish(fields.name, fields)));
+          else if (one.kind === "delete") cluster.commit(decideDeleteTopics(state, one.names));
           else {
-            const command = {
-              name: one.name,
-              totalPartitions: one.to,
-              brokers: nodes(1, 2),
-              validateOnly: false,
-            };
-            state.replay(decideAddPartitions(state, command, RULES).records);
+            const command = { name: one.name, totalPartitions: one.to, validateOnly: false };
+            cluster.commit(decideAddPartitions(state, command, RULES));
           }
           expect(state.partitionCount).toBeLessThanOrEqual(RULES.maxPartitions);
         }
@@ -192,10 +192,10 @@ describe("create", () => {
 
 describe("delete", () => {
   test("a deleted topic is gone; one that is not there is named", () => {
-    const state = new MetadataState();
-    const { response } = create(state, [wish("a"), wish("b")]);
-    const deleted = decideDeleteTopics(state, ["a", "ghost", "__consumer_offsets"]);
-    state.replay(deleted.records);
+    const cluster = TestCluster.of(1);
+    const response = cluster.create([wish("a"), wish("b")]);
+    const deleted = decideDeleteTopics(cluster.state, ["a", "ghost", "__consumer_offsets"]);
+    cluster.commit(deleted);
     expect(errorsOf(deleted.response)).toEqual([
       "NONE",
       "UNKNOWN_TOPIC_OR_PARTITION",
@@ -203,23 +203,36 @@ describe("delete", () => {
     ]);
     expect(deleted.response[0]!.topicId).toBe(response[0]!.topicId);
     expect(deleted.response[1]!.errorMessage).toContain("ghost");
-    expect([...state.topics()].map(({ name }) => name)).toEqual(["b"]);
+    expect([...cluster.state.topics()].map(({ name }) => name)).toEqual(["b"]);
   });
 
   test("a name from outside is shown escaped", () => {
-    const { response } = decideDeleteTopics(new MetadataState(), ["evil\nname"]);
+    const { response } = decideDeleteTopics(new TestCluster().state, ["evil\nname"]);
     expect(response[0]!.errorMessage).toContain(String.raw`"evil\nname"`);
   });
 });
 
 describe("add partitions", () => {
+  test("new partitions go to brokers that are up, and need as many as they have replicas", () => {
+    const cluster = TestCluster.of(3);
+    cluster.create([wish("two", { replicationFactor: 2 }), wish("three", { replicationFactor: 3 })]);
+    cluster.fence(1);
+    const grow = (name: string) =>
+      cluster.commit(
+        decideAddPartitions(cluster.state, { name, totalPartitions: 3, validateOnly: false }, RULES),
+      );
+    expect(errorsOf([grow("two"), grow("three")])).toEqual(["NONE", "INVALID_REPLICATION_FACTOR"]);
+    const added = cluster.state.topic("two")!.partitions.slice(1);
+    for (const { replicas } of added) expect(replicas.toSorted((a, b) => a - b)).toEqual([2, 3]);
+  });
+
   test("the new ones follow the old ones, which stay where they are", () => {
-    const state = new MetadataState();
-    create(state, [wish("a", { partitions: 2 })], nodes(1, 2, 3));
+    const cluster = TestCluster.of(3);
+    const { state } = cluster;
+    cluster.create([wish("a", { partitions: 2 })]);
     const before = state.topic("a")!.partitions;
-    const command = { name: "a", totalPartitions: 5, brokers: nodes(1, 2, 3), validateOnly: false };
-    const { records, response } = decideAddPartitions(state, command, RULES);
-    state.replay(records);
+    const command = { name: "a", totalPartitions: 5, validateOnly: false };
+    const response = cluster.commit(decideAddPartitions(state, command, RULES));
     expect(response).toMatchObject({ error: "NONE", partitions: 5 });
     const { partitions } = state.topic("a")!;
     expect(partitions.slice(0, 2)).toEqual(before);
@@ -235,10 +248,10 @@ describe("add partitions", () => {
     ["a", 1, "INVALID_PARTITIONS"],
     ["a", 11, "INVALID_PARTITIONS"],
   ])("%s to %d partitions is refused", (name, totalPartitions, error) => {
-    const state = new MetadataState();
-    create(state, [wish("a", { partitions: 2 })]);
-    const command = { name, totalPartitions, brokers: nodes(1), validateOnly: false };
-    const decision = decideAddPartitions(state, command, RULES);
+    const cluster = TestCluster.of(1);
+    cluster.create([wish("a", { partitions: 2 })]);
+    const command = { name, totalPartitions, validateOnly: false };
+    const decision = decideAddPartitions(cluster.state, command, RULES);
     expect(decision).toMatchObject({ records: [], response: { error } });
   });
 });

@@ -3,28 +3,44 @@ import { expect, test } from "vitest";
 import { LograftError } from "../../src/base/errors.ts";
 import { decodeMetadataRecords, encodeMetadataRecords } from "../../src/metadata/record-codec.ts";
 import type { MetadataRecord } from "../../src/metadata/records.ts";
+import { NO_NODE } from "../../src/model/ids.ts";
 import { leaderEpoch } from "../../src/model/offsets.ts";
-import { history, nodes, topicIdOf } from "./arbitrary-history.ts";
+import { history, nodes, partitionOf, registrationOf, topicIdOf } from "./arbitrary-history.ts";
+
+const PARTITION = partitionOf(1, 0, {
+  replicas: nodes(7, 8, 9),
+  isr: nodes(7),
+  elr: nodes(8),
+  lastKnownElr: nodes(9),
+  leaderEpoch: leaderEpoch(3),
+  partitionEpoch: 9,
+});
+
+const TOPIC = { type: "Topic", name: "orders", topicId: topicIdOf(1) } as const;
 
 const ONE_OF_EACH: readonly MetadataRecord[] = [
-  {
-    type: "BrokerRegistration",
-    nodeId: nodes(7)[0]!,
-    incarnationId: "AAECAwQFRgeICQoLDA0ODw",
-    directoryId: "BAECAwQFRgeICQoLDA0ODw",
-    clean: true,
-  },
-  { type: "Topic", name: "orders", topicId: topicIdOf(1) },
-  {
-    type: "Partition",
-    topicId: topicIdOf(1),
-    partition: 0,
+  registrationOf(7, {
+    brokerEpoch: 2 ** 40,
+    rack: "rack-ä",
+    brokerHost: "machine",
+    features: new Map([
+      ["b.version", { min: 1, max: 2 }],
+      ["a.version", { min: 0, max: 65_535 }],
+    ]),
+  }),
+  registrationOf(8, { clean: false, peerEndpoint: "", features: new Map() }),
+  { type: "BrokerChange", nodeId: nodes(7)[0]!, brokerEpoch: 9, isFenced: false, isShuttingDown: true },
+  { type: "UnregisterBroker", nodeId: nodes(7)[0]! },
+  { type: "FeatureLevel", name: "metadata.version", level: 3 },
+  TOPIC,
+  PARTITION,
+  partitionOf(1, 1, {
     replicas: nodes(7, 8),
-    isr: nodes(7),
-    leader: nodes(7)[0]!,
-    leaderEpoch: leaderEpoch(3),
-    partitionEpoch: 9,
-  },
+    isr: [],
+    elr: nodes(8),
+    lastKnownElr: nodes(7),
+    leader: NO_NODE,
+  }),
   { type: "TopicConfig", topicId: topicIdOf(1), key: "retention.ms", value: "1000" },
   { type: "TopicConfig", topicId: topicIdOf(1), key: "retention.ms", value: null },
   { type: "RemoveTopic", topicId: topicIdOf(1) },
@@ -56,19 +72,18 @@ test("any history comes back as it was", () => {
 });
 
 test("the bytes of a partition record do not change", () => {
-  const record = ONE_OF_EACH[2]!;
-  expect(encodeMetadataRecords([record]).toString("hex")).toBe(
-    "03002e" +
+  expect(encodeMetadataRecords([PARTITION]).toString("hex")).toBe(
+    "03013c" +
       Buffer.from(topicIdOf(1), "base64url").toString("hex") +
       "00000000" +
       "00000007" +
       "00000003" +
       "00000009" +
-      "02" +
-      "00000007" +
-      "00000008" +
-      "01" +
-      "00000007",
+      "03" +
+      "000000070000000800000009" +
+      "0100000007" +
+      "0100000008" +
+      "0100000009",
   );
 });
 
@@ -98,7 +113,7 @@ test("flipped bytes give records or a typed error, never another failure", () =>
 });
 
 test("a type or version of a newer release is DATA_DIR_VERSION and names itself", () => {
-  const bytes = Buffer.from(encodeMetadataRecords([ONE_OF_EACH[1]!]));
+  const bytes = Buffer.from(encodeMetadataRecords([TOPIC]));
   bytes[1] = 1;
   expect(() => decodeMetadataRecords(bytes)).toThrow("type 2 version 1");
   expect(codeOf(() => decodeMetadataRecords(bytes))).toBe("DATA_DIR_VERSION");
@@ -106,16 +121,43 @@ test("a type or version of a newer release is DATA_DIR_VERSION and names itself"
   expect(codeOf(() => decodeMetadataRecords(bytes))).toBe("DATA_DIR_VERSION");
 });
 
+test("a body version of the first release is refused, not misread", () => {
+  const bytes = Buffer.from(encodeMetadataRecords([PARTITION]));
+  expect(bytes[1]).toBe(1);
+  bytes[1] = 0;
+  expect(codeOf(() => decodeMetadataRecords(bytes))).toBe("DATA_DIR_VERSION");
+});
+
+test("the order in which a broker lists its features makes no difference to the bytes", () => {
+  const bytesOf = (...names: string[]): Buffer => {
+    const features = new Map(names.map((name) => [name, { min: 1, max: name.length }]));
+    return Buffer.from(encodeMetadataRecords([registrationOf(1, { features })]));
+  };
+  expect(bytesOf("a", "bb")).toEqual(bytesOf("bb", "a"));
+});
+
+test("random bytes give records or a typed error", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.integer({ min: 1, max: 9 }), (body, type) => {
+      const version = type === 1 || type === 3 ? 1 : 0;
+      for (const bytes of [body, Uint8Array.of(type, version, body.length, ...body)]) {
+        const code = codeOf(() => decodeMetadataRecords(bytes));
+        expect(["none", "METADATA_CORRUPT", "DATA_DIR_VERSION"]).toContain(code);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("a node count larger than the record is damage, not an allocation", () => {
-  const bytes = Buffer.from(encodeMetadataRecords([ONE_OF_EACH[2]!]));
+  const bytes = Buffer.from(encodeMetadataRecords([PARTITION]));
   bytes[3 + 16 + 16] = 0x7f;
   expect(codeOf(() => decodeMetadataRecords(bytes))).toBe("METADATA_CORRUPT");
 });
 
 test("partitions with equal replicas share one list", () => {
-  const partition = ONE_OF_EACH[2]! as MetadataRecord & { type: "Partition" };
   const [first, second] = decodeMetadataRecords(
-    encodeMetadataRecords([partition, { ...partition, partition: 1 }]),
+    encodeMetadataRecords([PARTITION, { ...PARTITION, partition: 1 }]),
   ) as (MetadataRecord & { type: "Partition" })[];
   expect(second!.replicas).toBe(first!.replicas);
 });

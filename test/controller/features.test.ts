@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import { decideBootstrap, decideUpdateFeature, SUPPORTED_FEATURES } from "../../src/controller/features.ts";
+import { TestCluster } from "./test-cluster.ts";
+
+/** A controller of a later release: the test brokers support metadata.version 1 to 2. */
+const LATER = new Map([
+  ["metadata.version", { min: 1, max: 3 }],
+  ["raft.version", { min: 1, max: 1 }],
+]);
+
+function clusterAt(level: number): TestCluster {
+  const cluster = TestCluster.of(2);
+  const records = [{ type: "FeatureLevel", name: "metadata.version", level }] as const;
+  cluster.commit({ records, response: undefined });
+  return cluster;
+}
+
+function update(cluster: TestCluster, name: string, level: number, isDryRun = false) {
+  return cluster.commit(decideUpdateFeature(cluster.state, { name, level, isDryRun }, LATER));
+}
+
+test("a new cluster begins with the highest levels of its first controller, once", () => {
+  const cluster = new TestCluster();
+  cluster.commit(decideBootstrap(cluster.state));
+  expect(cluster.state.features).toEqual(
+    new Map([
+      ["metadata.version", 1],
+      ["raft.version", 1],
+    ]),
+  );
+  expect(decideBootstrap(cluster.state).records).toEqual([]);
+});
+
+test("a broker of this release can be in a cluster of this release", () => {
+  const cluster = new TestCluster();
+  cluster.commit(decideBootstrap(cluster.state));
+  expect(cluster.register(1, { broker: { features: SUPPORTED_FEATURES } }).error).toBe("NONE");
+});
+
+test("a level is raised when all brokers support it", () => {
+  const cluster = clusterAt(1);
+  expect(update(cluster, "metadata.version", 2)).toMatchObject({ error: "NONE", level: 2 });
+  expect(cluster.state.features.get("metadata.version")).toBe(2);
+});
+
+test("a dry run answers the same and changes nothing", () => {
+  const cluster = clusterAt(1);
+  expect(update(cluster, "metadata.version", 2, true)).toMatchObject({ error: "NONE", level: 2 });
+  expect(cluster.state.features.get("metadata.version")).toBe(1);
+});
+
+test("the level that holds is not logged again", () => {
+  const cluster = clusterAt(2);
+  const offset = cluster.nextOffset;
+  expect(update(cluster, "metadata.version", 2).error).toBe("NONE");
+  expect(cluster.nextOffset).toBe(offset);
+});
+
+test("a broker that cannot work with the level holds it up, fenced or not, and is named", () => {
+  const cluster = clusterAt(1);
+  cluster.fence(2);
+  const result = update(cluster, "metadata.version", 3);
+  expect(result).toMatchObject({ error: "FEATURE_UPDATE_FAILED", level: 1 });
+  expect(result.errorMessage).toContain("brokers 1, 2 cannot work with it");
+});
+
+test.each([
+  ["ghost.version", 1, "there is no feature"],
+  ["metadata.version", 4, "supports 1 to 3"],
+  ["metadata.version", 0, "supports 1 to 3"],
+  ["metadata.version", 1.5, "supports 1 to 3"],
+  ["metadata.version", 1, "can only be raised"],
+])("%s to %d is INVALID_UPDATE_VERSION", (name, level, text) => {
+  const cluster = clusterAt(2);
+  const result = update(cluster, name, level);
+  expect(result.error).toBe("INVALID_UPDATE_VERSION");
+  expect(result.errorMessage).toContain(text);
+  expect(cluster.state.features.get("metadata.version")).toBe(2);
+});

@@ -1,0 +1,98 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  decodeBrokerFrame,
+  decodeControllerFrame,
+  encodeBrokerFrame,
+  encodeControllerFrame,
+} from "../../src/controller/session-frames.ts";
+import type { BrokerFrame, ControllerFrame } from "../../src/controller/session-frames.ts";
+import { checkCodec, counts, nodeIds, texts } from "./codec-bench.ts";
+
+const uint16s = fc.nat({ max: 0xffff });
+const features = fc
+  .array(fc.tuple(texts, fc.record({ min: uint16s, max: uint16s })), { maxLength: 3 })
+  .map((pairs) => new Map(pairs));
+
+const brokerFrames: fc.Arbitrary<BrokerFrame> = fc.oneof(
+  fc.record({
+    type: fc.constant("register" as const),
+    nodeId: nodeIds,
+    incarnationId: texts,
+    directoryId: texts,
+    previousBrokerEpoch: fc.option(counts, { nil: undefined }),
+    wasCleanShutdown: fc.boolean(),
+    host: texts,
+    port: uint16s,
+    peerEndpoint: texts,
+    rack: fc.option(texts),
+    brokerHost: fc.option(texts),
+    features,
+  }),
+  fc.record(
+    {
+      type: fc.constant("heartbeat" as const),
+      brokerEpoch: counts,
+      metadataOffset: counts,
+      loopAgeMs: counts,
+      diskAgeMs: counts,
+      wantsShutdown: fc.boolean(),
+      stateHash: fc.record({ offset: counts, hash: fc.nat({ max: 0xffffffff }) }),
+    },
+    {
+      requiredKeys: ["type", "brokerEpoch", "metadataOffset", "loopAgeMs", "diskAgeMs", "wantsShutdown"],
+    },
+  ),
+);
+
+const controllerFrames: fc.Arbitrary<ControllerFrame> = fc.oneof(
+  fc.record({ type: fc.constant("registered" as const), brokerEpoch: counts }),
+  fc.record({
+    type: fc.constant("refused" as const),
+    code: texts,
+    message: texts,
+    isRetriable: fc.boolean(),
+  }),
+  fc.record({ type: fc.constant("state" as const), isFenced: fc.boolean(), mayShutDown: fc.boolean() }),
+  fc.record(
+    {
+      type: fc.constant("notController" as const),
+      leader: fc.record({ nodeId: nodeIds, directoryId: texts, endpoint: texts }),
+    },
+    { requiredKeys: ["type"] },
+  ),
+);
+
+test("frames of a broker come back as they were, and nothing else is taken", () => {
+  checkCodec(brokerFrames, encodeBrokerFrame, decodeBrokerFrame);
+});
+
+test("frames of a controller come back as they were, and nothing else is taken", () => {
+  checkCodec(controllerFrames, encodeControllerFrame, decodeControllerFrame);
+});
+
+test("neither side takes the frames of the other", () => {
+  const registered = encodeControllerFrame({ type: "registered", brokerEpoch: 3 });
+  expect(() => decodeBrokerFrame(registered)).toThrow("no frame that a broker sends");
+  fc.assert(
+    fc.property(brokerFrames, (frame) => {
+      expect(() => decodeControllerFrame(encodeBrokerFrame(frame))).toThrow(
+        "no frame that a controller sends",
+      );
+    }),
+  );
+});
+
+test("the bytes of a heartbeat stay what they are; its ages are whole milliseconds", () => {
+  const bytes = encodeBrokerFrame({
+    type: "heartbeat",
+    brokerEpoch: 5,
+    metadataOffset: 260,
+    loopAgeMs: 1.6,
+    diskAgeMs: 0.2,
+    wantsShutdown: true,
+    stateHash: { offset: 256, hash: 0xdeadbeef },
+  });
+  const int64s = ["05", "0104", "02", "00"].map((hex) => hex.padStart(16, "0")).join("");
+  expect(bytes.toString("hex")).toBe(`0102${int64s}01` + `01${"0100".padStart(16, "0")}deadbeef`);
+});
