@@ -172,3 +172,157 @@ export interface DescribeBrokerConfigResponse {
   readonly nodeId: number;
   readonly configs: readonly ConfigEntry[];
 }
+
+/** lograft.v1.DescribeClusterRequest. */
+export type DescribeClusterRequest = { readonly [field: string]: never };
+
+/** lograft.v1.DescribeClusterResponse. */
+export interface DescribeClusterResponse {
+  readonly clusterId: string;
+  /** -1: none that this broker has heard of. */
+  readonly controllerId: number;
+  /** 0 before the first election. */
+  readonly controllerEpoch: number;
+  readonly brokers: readonly BrokerDescription[];
+  readonly features: readonly FeatureDescription[];
+  /** Null only from a server that breaks the protocol. */
+  readonly answeredBy: MetadataPosition | null;
+}
+
+/** lograft.v1.BrokerDescription. */
+export interface BrokerDescription {
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+  readonly rack: string;
+  readonly brokerHost: string;
+  readonly peerEndpoint: string;
+  readonly directoryId: string;
+  readonly incarnationId: string;
+  readonly brokerEpoch: number;
+  readonly isFenced: boolean;
+  readonly isShuttingDown: boolean;
+}
+
+/** lograft.v1.FeatureDescription. */
+export interface FeatureDescription {
+  readonly name: string;
+  /** 0: not in use. */
+  readonly level: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** lograft.v1.MetadataPosition. */
+export interface MetadataPosition {
+  readonly nodeId: number;
+  /** -1: nothing is applied. */
+  readonly metadataOffset: number;
+  readonly stateHash: number;
+}
+
+/** lograft.v1.DescribeQuorumRequest. */
+export type DescribeQuorumRequest = { readonly [field: string]: never };
+
+/** lograft.v1.DescribeQuorumResponse. */
+export interface DescribeQuorumResponse {
+  /** -1: none is known. */
+  readonly leaderId: number;
+  readonly epoch: number;
+  /** -1: nothing is committed. */
+  readonly commitOffset: number;
+  readonly replicas: readonly QuorumReplica[];
+  /** Null only from a server that breaks the protocol. */
+  readonly answeredBy: QuorumPosition | null;
+}
+
+/** lograft.v1.QuorumReplica. */
+export interface QuorumReplica {
+  readonly nodeId: number;
+  readonly directoryId: string;
+  readonly endpoint: string;
+  readonly isVoter: boolean;
+  /** Exclusive; -1: unknown. */
+  readonly logEndOffset: number;
+  readonly isActive: boolean;
+  readonly isCaughtUp: boolean;
+}
+
+/** lograft.v1.QuorumPosition. */
+export interface QuorumPosition {
+  readonly nodeId: number;
+  /** "leader", "candidate", "follower" or "observer". */
+  readonly role: string;
+  readonly epoch: number;
+  /** Exclusive. */
+  readonly logEndOffset: number;
+  /** Exclusive. */
+  readonly durableOffset: number;
+  /** -1: nothing is applied. */
+  readonly appliedOffset: number;
+  /** -1: it has no snapshot. */
+  readonly snapshotOffset: number;
+  readonly stateHash: number;
+}
+
+/** lograft.v1.AddVoterRequest. */
+export interface AddVoterRequest {
+  readonly nodeId: number;
+}
+
+/** lograft.v1.AddVoterResponse. */
+export type AddVoterResponse = { readonly [field: string]: never };
+
+/** lograft.v1.RemoveVoterRequest. */
+export interface RemoveVoterRequest {
+  readonly nodeId: number;
+  /** "": the voter with this node id. */
+  readonly directoryId: string;
+}
+
+/** lograft.v1.RemoveVoterResponse. */
+export type RemoveVoterResponse = { readonly [field: string]: never };
+
+/** lograft.v1.UnregisterBrokerRequest. */
+export interface UnregisterBrokerRequest {
+  readonly nodeId: number;
+}
+
+/** lograft.v1.UnregisterBrokerResponse. */
+export type UnregisterBrokerResponse = { readonly [field: string]: never };
+
+/** lograft.v1.ElectLeadersRequest. */
+export interface ElectLeadersRequest {
+  readonly topics: readonly string[];
+  /** Instead of naming topics. */
+  readonly allTopics: boolean;
+}
+
+/** lograft.v1.ElectLeadersResponse. */
+export interface ElectLeadersResponse {
+  readonly results: readonly ElectLeadersResult[];
+}
+
+/** lograft.v1.ElectLeadersResult. */
+export interface ElectLeadersResult {
+  readonly topic: string;
+  /** -1: the topic as a whole. */
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly errorMessage: string;
+  /** -1: nobody. */
+  readonly leaderId: number;
+}
+
+/** lograft.v1.UpdateFeatureRequest. */
+export interface UpdateFeatureRequest {
+  readonly name: string;
+  readonly level: number;
+  readonly isDryRun: boolean;
+}
+
+/** lograft.v1.UpdateFeatureResponse. */
+export interface UpdateFeatureResponse {
+  /** Null only from a server that breaks the protocol. */
+  readonly feature: FeatureDescription | null;
+}

@@ -77,7 +77,10 @@ export function statusFromError(error: unknown, leaderId = -1): RpcStatus {
   });
 }
 
-/** The error that a failed call is for the SDK's user: by its details, else by its gRPC code. */
+/**
+ * The error that a failed call is for its caller: by its details, else by its gRPC code. `context.isRefused` is true when
+ * nobody listens at the address.
+ */
 export function errorFromStatus(status: RpcStatus): LograftError {
   const info = status.details === undefined ? undefined : decodeErrorDetails(status.details);
   if (info !== undefined && info.errorName !== "") {
@@ -86,7 +89,8 @@ export function errorFromStatus(status: RpcStatus): LograftError {
     if (isErrorName(name)) return new ProtocolError(name, status.message, { retriable, context });
     return new LograftError(name, status.message, { retriable, context });
   }
-  const context = { rpcCode: status.code };
+  const isRefused = status.connection === "refused" ? { isRefused: true } : {};
+  const context = { rpcCode: status.code, ...isRefused };
   const plain = PLAIN_STATUS_ERRORS[status.code];
   if (plain === undefined) return new ProtocolError("UNKNOWN_SERVER_ERROR", status.message, { context });
   if (isErrorName(plain)) return new ProtocolError(plain, status.message, { context });
@@ -103,18 +107,27 @@ const RPC_CODE_OF_ERROR = new Map<string, RpcCodeName>([
     "BROKER_NOT_AVAILABLE",
     "COORDINATOR_LOAD_IN_PROGRESS",
     "COORDINATOR_NOT_AVAILABLE",
+    "ELIGIBLE_LEADERS_NOT_AVAILABLE",
     "KAFKA_STORAGE_ERROR",
     "LEADER_NOT_AVAILABLE",
     "NETWORK_EXCEPTION",
     "NOT_ENOUGH_REPLICAS",
     "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+    "PREFERRED_LEADER_NOT_AVAILABLE",
     "REPLICA_NOT_AVAILABLE",
   ]),
   ...entries("FAILED_PRECONDITION", [
+    "ELECTION_NOT_NEEDED",
+    "FEATURE_UPDATE_FAILED",
     "FENCED_LEADER_EPOCH",
+    "INCONSISTENT_CLUSTER_ID",
+    "INCONSISTENT_VOTER_SET",
+    "INELIGIBLE_REPLICA",
+    "INVALID_VOTER_KEY",
     "NOT_CONTROLLER",
     "NOT_COORDINATOR",
     "NOT_LEADER_OR_FOLLOWER",
+    "STALE_BROKER_EPOCH",
     "STALE_CONTROLLER_EPOCH",
     "UNKNOWN_LEADER_EPOCH",
   ]),
@@ -125,12 +138,14 @@ const RPC_CODE_OF_ERROR = new Map<string, RpcCodeName>([
     "INVALID_GROUP_ID",
     "INVALID_PARTITIONS",
     "INVALID_RECORD",
+    "INVALID_REGISTRATION",
     "INVALID_REPLICATION_FACTOR",
     "INVALID_REPLICA_ASSIGNMENT",
     "INVALID_REQUEST",
     "INVALID_REQUIRED_ACKS",
     "INVALID_TIMESTAMP",
     "INVALID_TOPIC_EXCEPTION",
+    "INVALID_UPDATE_VERSION",
     "MESSAGE_TOO_LARGE",
     "POLICY_VIOLATION",
     "RECORD_LIST_TOO_LARGE",
@@ -154,15 +169,17 @@ const RPC_CODE_OF_ERROR = new Map<string, RpcCodeName>([
     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
   ]),
   ...entries("NOT_FOUND", [
+    "BROKER_ID_NOT_REGISTERED",
     "GROUP_ID_NOT_FOUND",
     "UNKNOWN_MEMBER_ID",
     "UNKNOWN_TOPIC_ID",
     "UNKNOWN_TOPIC_OR_PARTITION",
+    "VOTER_NOT_FOUND",
   ]),
   ...entries("RESOURCE_EXHAUSTED", ["THROTTLING_QUOTA_EXCEEDED"]),
   ...entries("UNAUTHENTICATED", ["SASL_AUTHENTICATION_FAILED", "ILLEGAL_SASL_STATE"]),
   ...entries("UNIMPLEMENTED", ["UNSUPPORTED_VERSION", "UNSUPPORTED_FOR_MESSAGE_FORMAT"]),
-  ...entries("ALREADY_EXISTS", ["TOPIC_ALREADY_EXISTS"]),
+  ...entries("ALREADY_EXISTS", ["DUPLICATE_BROKER_REGISTRATION", "DUPLICATE_VOTER", "TOPIC_ALREADY_EXISTS"]),
   ...entries("OUT_OF_RANGE", ["OFFSET_OUT_OF_RANGE"]),
   ...entries("DEADLINE_EXCEEDED", ["REQUEST_TIMED_OUT"]),
   ...entries("INTERNAL", ["UNKNOWN_SERVER_ERROR"]),
@@ -185,6 +202,7 @@ const RPC_CODE_OF_ERROR = new Map<string, RpcCodeName>([
     LOG_CORRUPT: "DATA_LOSS",
     LOG_OFFLINE: "UNAVAILABLE",
     METADATA_CORRUPT: "DATA_LOSS",
+    NO_QUORUM: "UNAVAILABLE",
     SERIALIZATION_FAILED: "INVALID_ARGUMENT",
     TIMEOUT: "DEADLINE_EXCEEDED",
   }),

@@ -1,3 +1,9 @@
-/** The two methods whose messages are bytes on either lane; all others are served by grpc-js from the proto files. */
+/** The two methods of the client port whose messages are bytes on either lane; its others are grpc-js by the proto files. */
 export const PRODUCE_METHOD = "/lograft.v1.ClientService/Produce";
 export const FETCH_METHOD = "/lograft.v1.ClientService/Fetch";
+
+/** The methods of the peer port. All have codecs of our own, and one handler serves each on both lanes. */
+export const HELLO_METHOD = "/lograft.v1.PeerService/Hello";
+export const RAFT_METHOD = "/lograft.v1.PeerService/Raft";
+export const SESSION_METHOD = "/lograft.v1.PeerService/Session";
+export const CONTROL_METHOD = "/lograft.v1.PeerService/Control";

@@ -21,6 +21,12 @@ export const RPC_CODES = {
 
 export type RpcCodeName = keyof typeof RPC_CODES;
 
+/**
+ * What became of the connection of a call that ended for its sake. "refused": nobody listens at the address; "failed": it
+ * could not be made for another reason; "lost": it stood, so what was sent may have arrived.
+ */
+export type ConnectionEnd = "refused" | "failed" | "lost";
+
 /** How a call ended. */
 export interface RpcStatus {
   readonly code: number;
@@ -28,6 +34,8 @@ export interface RpcStatus {
   readonly message: string;
   /** Serialized google.rpc.Status for the header grpc-status-details-bin, holding an ErrorInfo. */
   readonly details?: Buffer;
+  /** Only where this side made the status because of the connection; it does not travel. */
+  readonly connection?: ConnectionEnd;
 }
 
 export const OK_STATUS: RpcStatus = { code: RPC_CODES.OK, message: "" };

@@ -16,6 +16,8 @@ export interface ListenerOptions extends Partial<ConnectionLimitsOptions> {
   readonly port: number;
   /** From the accept until it is known what a connection speaks. */
   readonly decisionTimeoutMs?: number;
+  /** What the port is called in the answer to a browser. */
+  readonly portName?: string;
 }
 
 export const LISTENER_DEFAULTS = {
@@ -24,6 +26,7 @@ export const LISTENER_DEFAULTS = {
   maxUndecided: 1000,
   maxUndecidedPerAddress: 200,
   decisionTimeoutMs: 10_000,
+  portName: "client port",
 } as const;
 
 /** Who takes a connection over. Each gets the socket paused, with all that was read of it put back. */
@@ -43,7 +46,7 @@ const STRANGER_WINDOW_MS = 60_000;
 const FAREWELL_MS = 1000;
 
 /**
- * The one client port (D9): looks at the first bytes of each connection and gives it, untouched, to the lane that speaks
+ * The one client port (D9), or the peer port: looks at the first bytes of each connection and gives it, untouched, to the lane that speaks
  * its protocol (H83).
  */
 export class Listener {
@@ -243,8 +246,7 @@ export class Listener {
   }
 
   #answerHttp1(socket: Socket): void {
-    const body =
-      "This is a lograft client port. It speaks gRPC (HTTP/2, plain text); the console, metrics and health are on the HTTP port.\n";
+    const body = `This is a lograft ${this.#options.portName}. It speaks gRPC (HTTP/2, plain text); the console, metrics and health are on the HTTP port.\n`;
     const head = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
     const timer = this.#clock.setTimer(FAREWELL_MS, () => socket.destroy());
     socket.on("close", () => timer.cancel());

@@ -6,7 +6,11 @@ import { describe, expect, test } from "vitest";
 
 import { LograftError } from "../../src/base/errors.ts";
 
-const root = loadSync(fileURLToPath(new URL("../../proto/lograft/v1/client.proto", import.meta.url)));
+const root = loadSync(
+  ["client", "peer"].map((name) =>
+    fileURLToPath(new URL(`../../proto/lograft/v1/${name}.proto`, import.meta.url)),
+  ),
+);
 
 export const topic = fc.oneof(fc.constantFrom("orders", "payments-eu", ""), fc.string({ maxLength: 30 }));
 export const int32 = fc.integer();
@@ -31,14 +35,14 @@ function encode(codec: Codec, value: object): Buffer {
   return Buffer.concat(codec.encode(value as never));
 }
 
-/** As the hand-written decoder gives it: options absent when unset. */
+/** As the hand-written decoder gives it: messages absent when unset. */
 function byProtobufjs(type: Type, message: Buffer): object {
   const out = type.toObject(type.decode(message), {
     longs: Number,
     defaults: true,
     arrays: true,
   }) as Record<string, unknown>;
-  if (out["options"] === null) delete out["options"];
+  for (const [name, value] of Object.entries(out)) if (value === null) delete out[name];
   return out;
 }
 

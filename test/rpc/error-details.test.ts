@@ -98,3 +98,19 @@ test.each([
   expect(error).toBeInstanceOf(LograftError);
   expect(error).toMatchObject({ code: name, retriable, message: "why" });
 });
+
+test("a refused connection can be told from other failures of a connection", () => {
+  const status = rpcStatus("UNAVAILABLE", "no connection");
+  for (const connection of ["refused", "failed", "lost"] as const) {
+    const error = errorFromStatus({ ...status, connection });
+    expect(error).toMatchObject({ code: "CONNECTION_FAILED", retriable: true });
+    expect(error.context["isRefused"], connection).toBe(connection === "refused" ? true : undefined);
+  }
+});
+
+test("a cluster without a majority is unavailable, and worth a retry when the thrower says so", () => {
+  const error = operationError("NO_QUORUM", "no majority of 1, 2, 3", { retriable: true });
+  const status = statusFromError(error);
+  expect(status.code).toBe(RPC_CODES.UNAVAILABLE);
+  expect(errorFromStatus(status)).toMatchObject({ code: "NO_QUORUM", retriable: true });
+});

@@ -3,17 +3,14 @@ import { fileURLToPath } from "node:url";
 import { loadSync, type Type } from "protobufjs";
 import { expect, test } from "vitest";
 
-import type * as admin from "../../src/rpc/admin-messages.ts";
 import { loadProto, protoService, withPassThrough } from "../../src/rpc/load-proto.ts";
 import * as client from "../../src/rpc/messages.ts";
+import { ADMIN_MESSAGES, type Keys } from "./admin-message-keys.ts";
 
 const root = loadSync([
   fileURLToPath(new URL("../../proto/lograft/v1/client.proto", import.meta.url)),
   fileURLToPath(new URL("../../proto/lograft/v1/admin.proto", import.meta.url)),
 ]);
-
-/** All keys of a message type; the compiler refuses a name too few or too many. */
-type Keys<T> = Readonly<Record<keyof T, 1>>;
 
 const errorInfo: Keys<client.ErrorInfo> = {
   errorCode: 1,
@@ -178,81 +175,6 @@ const subscribeRequest: Keys<client.SubscribeRequest> = {
   maxMessageBytes: 1,
 };
 const subscribeResponse: Keys<client.SubscribeResponse> = { records: 1 };
-const topicResult: Keys<admin.TopicResult> = {
-  name: 1,
-  topicId: 1,
-  errorCode: 1,
-  errorMessage: 1,
-  partitions: 1,
-  replicationFactor: 1,
-};
-const createTopicsRequest: Keys<admin.CreateTopicsRequest> = { topics: 1, validateOnly: 1 };
-const newTopic: Keys<admin.NewTopic> = { name: 1, partitions: 1, replicationFactor: 1, configs: 1 };
-const createTopicsResponse: Keys<admin.CreateTopicsResponse> = { results: 1 };
-const deleteTopicsRequest: Keys<admin.DeleteTopicsRequest> = { names: 1 };
-const deleteTopicsResponse: Keys<admin.DeleteTopicsResponse> = { results: 1 };
-const listTopicsRequest: Keys<admin.ListTopicsRequest> = { includeInternal: 1 };
-const listTopicsResponse: Keys<admin.ListTopicsResponse> = { topics: 1 };
-const topicListing: Keys<admin.TopicListing> = {
-  name: 1,
-  topicId: 1,
-  partitions: 1,
-  replicationFactor: 1,
-  isInternal: 1,
-};
-const describeTopicsRequest: Keys<admin.DescribeTopicsRequest> = { names: 1 };
-const describeTopicsResponse: Keys<admin.DescribeTopicsResponse> = { topics: 1 };
-const topicDescription: Keys<admin.TopicDescription> = {
-  name: 1,
-  topicId: 1,
-  errorCode: 1,
-  errorMessage: 1,
-  isInternal: 1,
-  partitions: 1,
-  configs: 1,
-};
-const partitionDescription: Keys<admin.PartitionDescription> = {
-  partition: 1,
-  leaderId: 1,
-  leaderEpoch: 1,
-  replicas: 1,
-  isr: 1,
-  logStartOffset: 1,
-  logEndOffset: 1,
-  sizeBytes: 1,
-  errorCode: 1,
-  errorMessage: 1,
-};
-const configEntry: Keys<admin.ConfigEntry> = { name: 1, value: 1, source: 1, description: 1 };
-const alterTopicConfigsRequest: Keys<admin.AlterTopicConfigsRequest> = {
-  name: 1,
-  set: 1,
-  unset: 1,
-  validateOnly: 1,
-};
-const alterTopicConfigsResponse: Keys<admin.AlterTopicConfigsResponse> = { result: 1 };
-const createPartitionsRequest: Keys<admin.CreatePartitionsRequest> = {
-  name: 1,
-  totalPartitions: 1,
-  validateOnly: 1,
-};
-const createPartitionsResponse: Keys<admin.CreatePartitionsResponse> = { result: 1 };
-const deleteRecordsRequest: Keys<admin.DeleteRecordsRequest> = { partitions: 1 };
-const deleteRecordsPartition: Keys<admin.DeleteRecordsPartition> = {
-  topic: 1,
-  partition: 1,
-  beforeOffset: 1,
-};
-const deleteRecordsResponse: Keys<admin.DeleteRecordsResponse> = { results: 1 };
-const deleteRecordsResult: Keys<admin.DeleteRecordsResult> = {
-  topic: 1,
-  partition: 1,
-  errorCode: 1,
-  errorMessage: 1,
-  logStartOffset: 1,
-};
-const describeBrokerConfigResponse: Keys<admin.DescribeBrokerConfigResponse> = { nodeId: 1, configs: 1 };
-
 const MESSAGES: Readonly<Record<string, object>> = {
   ErrorInfo: errorInfo,
   MetadataRequest: metadataRequest,
@@ -286,30 +208,7 @@ const MESSAGES: Readonly<Record<string, object>> = {
   SubscribeRequest: subscribeRequest,
   SubscribeResponse: subscribeResponse,
   InitProducerRequest: {},
-  TopicResult: topicResult,
-  CreateTopicsRequest: createTopicsRequest,
-  NewTopic: newTopic,
-  CreateTopicsResponse: createTopicsResponse,
-  DeleteTopicsRequest: deleteTopicsRequest,
-  DeleteTopicsResponse: deleteTopicsResponse,
-  ListTopicsRequest: listTopicsRequest,
-  ListTopicsResponse: listTopicsResponse,
-  TopicListing: topicListing,
-  DescribeTopicsRequest: describeTopicsRequest,
-  DescribeTopicsResponse: describeTopicsResponse,
-  TopicDescription: topicDescription,
-  PartitionDescription: partitionDescription,
-  ConfigEntry: configEntry,
-  AlterTopicConfigsRequest: alterTopicConfigsRequest,
-  AlterTopicConfigsResponse: alterTopicConfigsResponse,
-  CreatePartitionsRequest: createPartitionsRequest,
-  CreatePartitionsResponse: createPartitionsResponse,
-  DeleteRecordsRequest: deleteRecordsRequest,
-  DeleteRecordsPartition: deleteRecordsPartition,
-  DeleteRecordsResponse: deleteRecordsResponse,
-  DeleteRecordsResult: deleteRecordsResult,
-  DescribeBrokerConfigResponse: describeBrokerConfigResponse,
-  DescribeBrokerConfigRequest: {},
+  ...ADMIN_MESSAGES,
 };
 
 /** Fields, and the names of real oneofs, as proto-loader gives them. */

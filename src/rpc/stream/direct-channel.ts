@@ -9,7 +9,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Clock, Timer } from "../../platform/clock.ts";
-import { rpcStatus, type RpcStatus } from "../status.ts";
+import { rpcStatus, type ConnectionEnd, type RpcStatus } from "../status.ts";
 import type { ByteStream, CallOptions, RpcMetadata, StreamChannel } from "./byte-stream.ts";
 import { ClosedStream } from "./closed-stream.ts";
 import { DirectClientStream, type CallConnection } from "./direct-client-stream.ts";
@@ -57,7 +57,7 @@ export class DirectChannel implements StreamChannel {
   #connection: DirectConnection | undefined;
   #failures = 0;
   #notBeforeMs = 0;
-  #lastFailure = "";
+  #lastFailure: RpcStatus | undefined;
   #isClosed = false;
 
   constructor(options: DirectChannelOptions, deps: { readonly clock: Clock; readonly logger: Logger }) {
@@ -77,11 +77,8 @@ export class DirectChannel implements StreamChannel {
     const connection = this.#connect();
     const http2 = connection.request(method, metadata, options.timeoutMs);
     if (http2 === undefined) {
-      return this.#closedStream(
-        method,
-        metadata,
-        rpcStatus("UNAVAILABLE", this.#unavailable("it is closing")),
-      );
+      const status = rpcStatus("UNAVAILABLE", `no connection to ${this.peer}: it is closing`);
+      return this.#closedStream(method, metadata, { ...status, connection: "failed" });
     }
     const stream = new DirectClientStream(
       {
@@ -115,19 +112,13 @@ export class DirectChannel implements StreamChannel {
       return rpcStatus("DEADLINE_EXCEEDED", "the call had no time left when it began");
     }
     const waitMs = this.#notBeforeMs - this.#clock.monotonicMs();
-    if (this.#connection !== undefined || waitMs <= 0) return undefined;
-    return rpcStatus(
-      "UNAVAILABLE",
-      `${this.#unavailable(this.#lastFailure)}; the next attempt is in ${Math.ceil(waitMs)} ms`,
-    );
+    const failure = this.#lastFailure;
+    if (this.#connection !== undefined || waitMs <= 0 || failure === undefined) return undefined;
+    return { ...failure, message: `${failure.message}; the next attempt is in ${Math.ceil(waitMs)} ms` };
   }
 
   #closedStream(method: string, metadata: RpcMetadata, status: RpcStatus): ByteStream {
     return new ClosedStream({ method, peer: this.peer, metadata, status }, { clock: this.#clock });
-  }
-
-  #unavailable(cause: string): string {
-    return `no connection to ${this.peer}: ${cause}`;
   }
 
   #connect(): DirectConnection {
@@ -140,23 +131,23 @@ export class DirectChannel implements StreamChannel {
           this.#failures = 0;
           this.#notBeforeMs = 0;
         },
-        onGone: (reason, wasReady) => this.#forget(connection, reason, wasReady),
+        onGone: (status, wasReady) => this.#forget(connection, status, wasReady),
       },
     );
     this.#connection = connection;
     return connection;
   }
 
-  #forget(connection: DirectConnection, reason: string, wasReady: boolean): void {
+  #forget(connection: DirectConnection, status: RpcStatus, wasReady: boolean): void {
     if (this.#connection === connection) this.#connection = undefined;
     if (this.#isClosed) return;
-    this.#logger.debug("a direct-lane connection ended", { peer: this.peer, reason });
+    this.#logger.debug("a direct-lane connection ended", { peer: this.peer, reason: status.message });
     if (wasReady) return;
     const { reconnectMinMs, reconnectMaxMs } = this.#options;
     this.#notBeforeMs =
       this.#clock.monotonicMs() + Math.min(reconnectMaxMs, reconnectMinMs * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 16);
-    this.#lastFailure = reason;
+    this.#lastFailure = status;
   }
 }
 
@@ -166,7 +157,7 @@ const CLOSE_GRACE_MS = 1000;
 interface ConnectionDeps {
   readonly clock: Clock;
   readonly onReady: () => void;
-  readonly onGone: (reason: string, wasReady: boolean) => void;
+  readonly onGone: (status: RpcStatus, wasReady: boolean) => void;
 }
 
 /** One HTTP/2 connection, from its first packet to its end. */
@@ -177,8 +168,10 @@ class DirectConnection implements CallConnection {
   /** Bounds the making of the connection, later its closing. */
   #connectTimer: Timer;
   #keepalive: SessionKeepalive | undefined;
+  #isConnected = false;
   #isReady = false;
   #failure: string | undefined;
+  #isRefused = false;
 
   constructor(
     options: DirectChannelOptions & typeof DIRECT_CHANNEL_DEFAULTS & { readonly peer: string },
@@ -190,8 +183,10 @@ class DirectConnection implements CallConnection {
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
     // First to hear of a refused or reset connection; streams learn of it only as a cancel.
-    socket.on("error", (error) => {
-      this.#failure ??= errorMessage(error);
+    socket.on("error", (error: Error & { readonly code?: string }) => {
+      this.#isRefused = error.code === "ECONNREFUSED";
+      // A name with several addresses fails with all their errors, and no text of its own.
+      this.#failure ??= error.message === "" ? (error.code ?? error.name) : errorMessage(error);
     });
     const authority = options.host.includes(":") ? `[${options.host}]` : options.host;
     const session = connectHttp2(`http://${authority}:${options.port}`, {
@@ -212,6 +207,7 @@ class DirectConnection implements CallConnection {
       this.#failure ??= errorMessage(error);
     });
     session.on("connect", () => {
+      this.#isConnected = !socket.destroyed;
       if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     });
     session.once("remoteSettings", () => {
@@ -234,7 +230,7 @@ class DirectConnection implements CallConnection {
     session.on("close", () => {
       this.#connectTimer.cancel();
       this.#keepalive?.stop();
-      deps.onGone(this.#failure ?? "closed by the server", this.#isReady);
+      deps.onGone(this.#lossStatus(), this.#isReady);
     });
   }
 
@@ -242,10 +238,8 @@ class DirectConnection implements CallConnection {
     return !this.#session.closed && !this.#session.destroyed;
   }
 
-  lossReason(): string | undefined {
-    if (!this.#session.destroyed && this.#failure === undefined) return undefined;
-    const cause = this.#failure ?? "closed by the other side";
-    return `${this.#isReady ? "the connection was lost" : "no connection"} to ${this.#peer}: ${cause}`;
+  loss(): RpcStatus | undefined {
+    return this.#session.destroyed || this.#failure !== undefined ? this.#lossStatus() : undefined;
   }
 
   /** Undefined when the connection ended between the look at `isUsable` and this. */
@@ -280,6 +274,20 @@ class DirectConnection implements CallConnection {
     }
     this.#session.close();
     this.#connectTimer = this.#clock.setTimer(CLOSE_GRACE_MS, () => this.#destroy());
+  }
+
+  #lossStatus(): RpcStatus {
+    const what = this.#isReady
+      ? `the connection to ${this.#peer} was lost`
+      : `no connection to ${this.#peer}`;
+    const status = rpcStatus("UNAVAILABLE", `${what}: ${this.#failure ?? "closed by the other side"}`);
+    return { ...status, connection: this.#connectionEnd() };
+  }
+
+  #connectionEnd(): ConnectionEnd {
+    // Calls are sent before the server's SETTINGS come, so they may have arrived.
+    if (this.#isConnected) return "lost";
+    return this.#isRefused ? "refused" : "failed";
   }
 
   #destroy(): void {

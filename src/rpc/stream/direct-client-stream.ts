@@ -9,8 +9,8 @@ import { isGrpcContentType, parseStatus, statusOfHttp, statusOfReset } from "./g
 
 /** What a call asks of the connection that carries it. */
 export interface CallConnection {
-  /** Why the connection is gone; undefined while it stands. */
-  lossReason(): string | undefined;
+  /** How a call ends whose connection is gone; undefined while it stands. */
+  loss(): RpcStatus | undefined;
 }
 
 /** One call on the direct lane, on the client. */
@@ -124,21 +124,19 @@ export class DirectClientStream extends DirectStream {
   }
 
   #statusAtClose(): RpcStatus {
-    const lossReason = this.#connection.lossReason();
+    const loss = this.#connection.loss();
     const { rstCode } = this.#http2;
     if (this.#status !== undefined) {
       // An OK says that all messages were sent; here some were not read, and no error may pass for success (H77).
       if (this.#status.code !== RPC_CODES.OK) return this.#status;
-      return rpcStatus(
-        "UNAVAILABLE",
-        `the connection to ${this.peer} was lost before all of the answer was read`,
-      );
+      const text = `the connection to ${this.peer} was lost before all of the answer was read`;
+      return { ...rpcStatus("UNAVAILABLE", text), connection: "lost" };
     }
     if (
-      lossReason !== undefined &&
+      loss !== undefined &&
       (rstCode === constants.NGHTTP2_CANCEL || rstCode === constants.NGHTTP2_NO_ERROR || this.#isLocalError())
     ) {
-      return rpcStatus("UNAVAILABLE", lossReason);
+      return loss;
     }
     if (rstCode !== constants.NGHTTP2_NO_ERROR) return statusOfReset(rstCode);
     if (this.#brokenEnd !== undefined) return this.#brokenEnd;

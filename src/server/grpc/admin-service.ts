@@ -5,11 +5,12 @@ import { errorCodeOf } from "../../model/error-code.ts";
 import { topicIdToBytes } from "../../model/ids.ts";
 import { checkedInt64 } from "../../rpc/convert.ts";
 import type * as admin from "../../rpc/admin-messages.ts";
+import { clusterMethods } from "./cluster-service.ts";
 import { unary } from "./unary.ts";
 
 type TopicResult = Awaited<ReturnType<Broker["createPartitions"]>>;
 
-/** `AdminService`: topics and configurations. */
+/** `AdminService`: topics and configurations, and the cluster by `clusterMethods`. */
 export function adminMethods(deps: {
   readonly broker: Broker;
   readonly logger: Logger;
@@ -88,6 +89,7 @@ export function adminMethods(deps: {
       () => ({ nodeId: broker.nodeId, configs: broker.describeBrokerConfig() }),
       deps,
     ),
+    ...clusterMethods({ cluster: broker.cluster, logger: deps.logger }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer as createHttp2, type ServerHttp2Stream } from "node:http2";
-import { createServer, type AddressInfo, type Server } from "node:net";
+import { createServer, Socket, type AddressInfo, type Server } from "node:net";
 
 import { afterEach, describe, expect, test } from "vitest";
 
@@ -38,9 +38,24 @@ describe("a channel without a server", () => {
     expect(first.code).toBe(RPC_CODES.UNAVAILABLE);
     expect(first.message).toContain("127.0.0.1:1");
     expect(first.message).toContain("ECONNREFUSED");
+    expect(first.connection).toBe("refused");
     const second = await closeOf(channel);
     expect(second.code).toBe(RPC_CODES.UNAVAILABLE);
     expect(second.message).toContain("next attempt");
+    expect(second.connection).toBe("refused");
+  });
+
+  test("tells a connection that was never there from one that took what was sent", async () => {
+    const port = await listening(createServer((socket) => socket.destroy()));
+    expect((await closeOf(channelTo(port))).connection).toBe("lost");
+    const broken = channelTo(port, {
+      createConnection: () => {
+        const socket = new Socket();
+        socket.destroy(new Error("no route"));
+        return socket;
+      },
+    });
+    expect(await closeOf(broken)).toMatchObject({ connection: "failed", message: /no route/ });
   });
 
   test("connects again when the pause is over", async () => {

@@ -1,0 +1,76 @@
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Logger } from "../../base/logger.ts";
+import type { ClusterOperations } from "../../broker/cluster-view.ts";
+import { errorCodeOf, ProtocolError } from "../../model/error-code.ts";
+import type * as admin from "../../rpc/admin-messages.ts";
+import { unary } from "./unary.ts";
+
+/** The part of `AdminService` about brokers, the metadata quorum, leaders and feature levels. */
+export function clusterMethods(deps: {
+  readonly cluster: ClusterOperations;
+  readonly logger: Logger;
+}): UntypedServiceImplementation {
+  const { cluster } = deps;
+  return {
+    DescribeCluster: unary<admin.DescribeClusterRequest, admin.DescribeClusterResponse>(
+      () => cluster.describeCluster(),
+      deps,
+    ),
+    DescribeQuorum: unary<admin.DescribeQuorumRequest, admin.DescribeQuorumResponse>(
+      (_request, signal) => cluster.describeQuorum(signal),
+      deps,
+    ),
+    AddVoter: unary<admin.AddVoterRequest, admin.AddVoterResponse>(async ({ nodeId }, signal) => {
+      await cluster.addVoter({ nodeId: checkedNodeId(nodeId) }, signal);
+      return {};
+    }, deps),
+    RemoveVoter: unary<admin.RemoveVoterRequest, admin.RemoveVoterResponse>(
+      async ({ nodeId, directoryId }, signal) => {
+        const call = { nodeId: checkedNodeId(nodeId) };
+        await cluster.removeVoter(directoryId === "" ? call : { ...call, directoryId }, signal);
+        return {};
+      },
+      deps,
+    ),
+    UnregisterBroker: unary<admin.UnregisterBrokerRequest, admin.UnregisterBrokerResponse>(
+      async ({ nodeId }, signal) => {
+        await cluster.unregisterBroker({ nodeId: checkedNodeId(nodeId) }, signal);
+        return {};
+      },
+      deps,
+    ),
+    ElectLeaders: unary<admin.ElectLeadersRequest, admin.ElectLeadersResponse>(async (request, signal) => {
+      const results = await cluster.electLeaders(electedTopics(request), signal);
+      return {
+        results: results.map(({ topic, partition, error, errorMessage, leaderId }) => ({
+          topic,
+          partition,
+          errorCode: errorCodeOf(error),
+          errorMessage,
+          leaderId,
+        })),
+      };
+    }, deps),
+    UpdateFeature: unary<admin.UpdateFeatureRequest, admin.UpdateFeatureResponse>(
+      async ({ name, level, isDryRun }, signal) => ({
+        feature: await cluster.updateFeature({ name, level, isDryRun }, signal),
+      }),
+      deps,
+    ),
+  };
+}
+
+/** @throws ProtocolError INVALID_REQUEST. */
+function checkedNodeId(nodeId: number): number {
+  if (nodeId >= 0) return nodeId;
+  throw new ProtocolError("INVALID_REQUEST", `${nodeId} is no node id; those go from 0 up`);
+}
+
+/** @throws ProtocolError INVALID_REQUEST: a forgotten field must not move the leaders of everything. */
+function electedTopics({ topics, allTopics }: admin.ElectLeadersRequest): {
+  readonly topics?: readonly string[];
+} {
+  if (allTopics && topics.length === 0) return {};
+  if (!allTopics && topics.length > 0) return { topics };
+  throw new ProtocolError("INVALID_REQUEST", "name topics, or set all_topics: one of the two is needed");
+}
