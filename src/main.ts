@@ -37,7 +37,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
   }
   const logger = options.isJson ? jsonLogger(options.logLevel) : textLogger(options.logLevel);
   endOnBugs(logger);
-  const node = await startNode(options.parsed, { logger });
+  const node = await startNode(options.parsed, { logger, signal });
   return {
     address: node.address,
     nodeId: node.nodeId,
@@ -61,7 +61,7 @@ async function untilStopped(
   const failure = await Promise.race([stopped, node.failure]);
   if (failure === undefined) logger.info("stopping");
   else
-    logger.error("stopping: the disk failed; the next start will check the logs", {
+    logger.error("stopping: this broker must not go on; the next start will check what is on the disk", {
       cause: errorMessage(failure),
     });
   const hardStop = setTimeout(() => {

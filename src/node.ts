@@ -2,9 +2,16 @@ import { operationError } from "./base/errors.ts";
 import type { Logger } from "./base/logger.ts";
 import { silentLogger } from "./base/logger.ts";
 import { Broker } from "./broker/broker.ts";
-import type { ParsedBrokerConfig } from "./model/configs.ts";
-import { parseBrokerConfig } from "./model/configs.ts";
+import { peerEndpointOf, reachableAddress } from "./broker/metadata-options.ts";
+import type { PeerEndpoint } from "./broker/peer-endpoint.ts";
+import type { Endpoint } from "./model/config-values.ts";
+import { parseBrokerConfig, PEER_LISTENER } from "./model/configs.ts";
+import type { BrokerConfig, ParsedBrokerConfig } from "./model/configs.ts";
+import { GrpcControllerChannel } from "./peer/grpc-controller-channel.ts";
+import { GrpcRaftTransport } from "./peer/grpc-raft-transport.ts";
 import { createNodePlatform } from "./platform/node/node-platform.ts";
+import type { Platform } from "./platform/platform.ts";
+import { PeerServer } from "./server/peer-server.ts";
 import { Server } from "./server/server.ts";
 
 /** How an embedded broker is started. */
@@ -60,39 +67,62 @@ export async function startBroker(options: StartBrokerOptions): Promise<RunningB
   });
 }
 
-/** The composition of a node: platform, broker, server. */
+/** How `startNode` is to run what the configuration says. */
+export interface StartNodeOptions {
+  readonly logger: Logger;
+  readonly isDirectOnly?: boolean;
+  /** Gives up a start that waits for the rest of its cluster. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The composition of a node: platform, broker, and its servers for peers and clients. Resolves when the cluster counts on
+ * it, which takes a majority of the voters. @throws as `startBroker`; ABORTED with `signal`.
+ */
 export async function startNode(
   parsed: ParsedBrokerConfig,
-  options: { readonly logger: Logger; readonly isDirectOnly?: boolean },
+  options: StartNodeOptions,
 ): Promise<RunningBroker> {
   const { config } = parsed;
-  const [listener] = config.listeners;
+  const { logger } = options;
+  const listener = config.listeners.find(({ name }) => name !== PEER_LISTENER);
+  const peerListener = config.listeners.find(({ name }) => name === PEER_LISTENER);
   const [dataDirectory] = config.logDirs;
   if (listener === undefined || dataDirectory === undefined) {
     throw operationError("CONFIG_INVALID", "listeners and log.dirs need one entry at least");
   }
   const platform = createNodePlatform();
-  const advertised = advertisedAddress(config.advertisedListeners?.[0], listener);
-  const broker = await Broker.start(
-    { config: parsed, advertised, diskReserveBytes: DISK_RESERVE_BYTES },
-    { platform, logger: options.logger },
+  const isDirectOnly = options.isDirectOnly ?? false;
+  await using opened = new OpenParts();
+  const outbound = peerListener === undefined ? undefined : connectPeers(platform, logger, () => broker.peer);
+  if (outbound !== undefined) opened.add(() => outbound.close());
+  const broker = await Broker.open(
+    { config: parsed, peerEndpoint: peerEndpointOf(config), diskReserveBytes: DISK_RESERVE_BYTES },
+    { platform, logger, ...outbound?.ports },
   );
-  let server: Server;
-  try {
-    server = await Server.start(
-      { host: listener.host, port: listener.port, config, isDirectOnly: options.isDirectOnly ?? false },
-      { broker, clock: platform.clock, logger: options.logger },
+  opened.add(() => broker.close());
+  let peerServer: PeerServer | undefined;
+  if (peerListener !== undefined) {
+    const { host, port } = peerListener;
+    peerServer = await PeerServer.start(
+      { host, port, isDirectOnly },
+      { endpoint: broker.peer, clock: platform.clock, logger },
     );
-  } catch (error) {
-    await broker.close();
-    throw error;
+    opened.add(() => peerServer?.close({ graceMs: FAREWELL_MS }));
   }
-  const port = advertised.port === 0 ? server.port : advertised.port;
-  broker.advertise({ host: advertised.host, port });
+  const server = await Server.start(
+    { host: listener.host, port: listener.port, config, isDirectOnly },
+    { broker, clock: platform.clock, logger },
+  );
+  opened.add(() => server.close({ graceMs: FAREWELL_MS }));
+  broker.takePart();
+  const advertised = advertisedAddress(config, listener, server.port);
+  await broker.join(advertised, options.signal ?? new AbortController().signal);
+  opened.keep();
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => (closing ??= closeInOrder(server, broker));
+  const close = (): Promise<void> => (closing ??= closeInOrder(server, broker, peerServer, outbound));
   return {
-    address: `${advertised.host}:${port}`,
+    address: `${advertised.host}:${advertised.port}`,
     nodeId: broker.nodeId,
     clusterId: broker.clusterId,
     dataDirectory,
@@ -102,25 +132,73 @@ export async function startNode(
   };
 }
 
+interface OutboundPeers {
+  readonly ports: { readonly transport: GrpcRaftTransport; readonly channel: GrpcControllerChannel };
+  close(): void;
+}
+
+/** The ways from this broker to the others. `self` is asked only once messages flow: its cluster is learned late. */
+function connectPeers(platform: Platform, logger: Logger, self: () => PeerEndpoint): OutboundPeers {
+  const identity = (): PeerEndpoint => self();
+  const deps = { clock: platform.clock, random: platform.random, logger };
+  const transport = new GrpcRaftTransport({ identity }, deps);
+  const channel = new GrpcControllerChannel({ identity }, deps);
+  return {
+    ports: { transport, channel },
+    close: () => {
+      transport.close();
+      channel.close();
+    },
+  };
+}
+
+/** What was opened, to be closed in the opposite order when the start fails. */
+class OpenParts implements AsyncDisposable {
+  #closers: (() => Promise<void> | void | undefined)[] = [];
+
+  add(close: () => Promise<void> | void | undefined): void {
+    this.#closers.push(close);
+  }
+
+  /** The start went well: somebody else closes them. */
+  keep(): void {
+    this.#closers = [];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const close of this.#closers.reverse()) await close();
+  }
+}
+
 /**
- * Who is connected hears of it first; then the broker answers what it has taken and makes it durable; and only then are
- * connections closed, for which answers that are on their way get a moment.
+ * Who is connected hears of it first; then the broker gives away what it leads, answers what it has taken and makes it
+ * durable; and only then are connections closed, for which answers that are on their way get a moment.
  */
-async function closeInOrder(server: Server, broker: Broker): Promise<void> {
+async function closeInOrder(
+  server: Server,
+  broker: Broker,
+  peerServer: PeerServer | undefined,
+  outbound: OutboundPeers | undefined,
+): Promise<void> {
   server.drain();
   try {
     await broker.close();
   } finally {
-    await server.close({ graceMs: FAREWELL_MS });
+    await Promise.all([
+      server.close({ graceMs: FAREWELL_MS }),
+      peerServer?.close({ graceMs: FAREWELL_MS }),
+    ]);
+    outbound?.close();
   }
 }
 
 /** What clients are told: advertised.listeners, else the listener, whose "all interfaces" no client can connect to. */
 function advertisedAddress(
-  advertised: { readonly host: string; readonly port: number } | undefined,
-  listener: { readonly host: string; readonly port: number },
+  config: BrokerConfig,
+  listener: Endpoint,
+  boundPort: number,
 ): { readonly host: string; readonly port: number } {
+  const advertised = config.advertisedListeners?.find(({ name }) => name === listener.name);
   if (advertised !== undefined) return advertised;
-  const isAll = listener.host === "" || listener.host === "0.0.0.0" || listener.host === "::";
-  return { host: isAll ? "localhost" : listener.host, port: listener.port };
+  return { host: reachableAddress(listener).host, port: listener.port === 0 ? boundPort : listener.port };
 }

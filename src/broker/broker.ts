@@ -1,50 +1,44 @@
-import { Deferred } from "../base/deferred.ts";
-import { errorMessage, operationError } from "../base/errors.ts";
+import { operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { AlterConfigsCommand } from "../controller/configs.ts";
-import { Controller } from "../controller/controller.ts";
-import type { MetadataLog } from "../controller/metadata-log.ts";
 import type { AddPartitionsCommand, NewTopic, TopicResult } from "../controller/topics.ts";
+import type { LogManager } from "../log/log-manager.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import { describeBrokerConfig } from "../model/configs.ts";
 import type { ConfigRow, ParsedBrokerConfig } from "../model/configs.ts";
-import { nodeId } from "../model/ids.ts";
+import { randomClusterId, UUID_BYTES } from "../model/ids.ts";
 import type { ClusterId, NodeId } from "../model/ids.ts";
 import type { Platform } from "../platform/platform.ts";
+import type { RaftTransport } from "../quorum/raft-transport.ts";
+import { assembleBroker } from "./broker-parts.ts";
+import type { BrokerParts } from "./broker-parts.ts";
+import type { ClusterOperations } from "./cluster-view.ts";
+import type { ControllerChannel } from "./controller-channel.ts";
 import type { FetchSession, FetchSink, FetchStreamOptions } from "./fetch-session.ts";
 import type { FetchedPartition } from "./fetched-partition.ts";
-import { FetchHandler } from "./handlers/fetch.ts";
 import type { FetchCall } from "./handlers/fetch.ts";
-import { MetadataHandler } from "./handlers/metadata.ts";
 import type { ClusterMetadata, MetadataCall } from "./handlers/metadata.ts";
-import { OffsetsHandler } from "./handlers/offsets.ts";
 import type {
   DeleteRecordsPartition,
   DeleteRecordsResult,
   ListOffsetsPartition,
   ListOffsetsResult,
 } from "./handlers/offsets.ts";
-import { ProduceHandler } from "./handlers/produce.ts";
 import type { ProduceCall, ProduceResult } from "./handlers/produce.ts";
-import { ProducersHandler } from "./handlers/producers.ts";
 import type { InitializedProducer } from "./handlers/producers.ts";
-import { PublishHandler } from "./handlers/publish.ts";
 import type { PublishCall, PublishResult } from "./handlers/publish.ts";
 import { openSubscription } from "./handlers/subscribe.ts";
 import type { SubscribeCall, SubscribeSink, Subscription } from "./handlers/subscribe.ts";
-import { TopicsHandler } from "./handlers/topics.ts";
-import type { PartitionLimits, TopicDescription, TopicListing } from "./handlers/topics.ts";
-import { isLograftError } from "./lograft-error.ts";
-import { PartitionTable } from "./partition-table.ts";
-import { openStorage } from "./storage.ts";
-import type { Storage } from "./storage.ts";
+import type { TopicDescription, TopicListing } from "./handlers/topics.ts";
+import type { PartitionLimits } from "./metadata-options.ts";
+import type { PeerEndpoint } from "./peer-endpoint.ts";
 import { WorkGate } from "./work-gate.ts";
 
 export interface BrokerOptions {
   /** As `parseBrokerConfig` gave it. The data is in the first of `log.dirs`. */
   readonly config: ParsedBrokerConfig;
-  /** What clients are told to connect to; see `Broker.advertise` for a port that is known later. */
-  readonly advertised: { readonly host: string; readonly port: number };
+  /** "host:port" where other brokers reach this one; empty, the default: nowhere, it stands alone. */
+  readonly peerEndpoint?: string;
   /** Default: 50,000 partitions of a topic, 200,000 of all. */
   readonly limits?: PartitionLimits;
   /** Room that is kept on the disk for metadata that must be written when it is full. Default 0. */
@@ -54,214 +48,218 @@ export interface BrokerOptions {
 export interface BrokerDeps {
   readonly platform: Platform;
   readonly logger: Logger;
+  /** The ways to other brokers; none: a cluster of this broker alone. */
+  readonly transport?: RaftTransport;
+  readonly channel?: ControllerChannel;
 }
 
-export type BrokerState = "running" | "closing" | "closed";
+/** What clients are told to connect to. */
+export interface ClientAddress {
+  readonly host: string;
+  readonly port: number;
+}
 
-const DEFAULT_LIMITS: PartitionLimits = { maxTopicPartitions: 50_000, maxPartitions: 200_000 };
-/** Metadata changes that may wait for the one that is being committed. */
-const MAX_WAITING_COMMANDS = 1000;
+export type BrokerState = "starting" | "running" | "closing" | "closed";
 
 /**
  * One broker without a wire: what every protocol, and the simulator, calls. Outcomes about a topic or partition are in
- * the results; a call throws LograftError CLOSED while the broker stops, BUFFER_EXHAUSTED when too much waits, DISK_*
- * when the metadata could not be stored.
+ * the results; a call throws LograftError NO_QUORUM before the broker has joined its cluster and where a change finds no
+ * controller, CLOSED while the broker stops, BUFFER_EXHAUSTED when too much waits, DISK_* when the metadata could not be
+ * stored.
  */
 export class Broker implements AsyncDisposable {
   readonly nodeId: NodeId;
-  readonly clusterId: ClusterId;
-  /** Resolves with the error if a disk fails so that the broker must not go on: stop it and end the process (H15, H45). */
+  /** Resolves with the error after which the broker must not go on: stop it and end the process (H15, H45). */
   readonly failure: Promise<Error>;
   readonly #config: ParsedBrokerConfig;
   readonly #platform: Platform;
   readonly #logger: Logger;
-  readonly #storage: Storage;
-  readonly #table: PartitionTable;
-  readonly #controller: Controller;
-  readonly #gate = new WorkGate();
-  readonly #produce: ProduceHandler;
-  readonly #publish: PublishHandler;
-  readonly #fetch: FetchHandler;
-  readonly #offsets: OffsetsHandler;
-  readonly #producers: ProducersHandler;
-  readonly #topics: TopicsHandler;
-  readonly #metadata: MetadataHandler;
+  readonly #parts: BrokerParts;
+  readonly #gate: WorkGate;
+  #brokerEpoch: number | undefined;
   #closing: Promise<void> | undefined;
   #isClosed = false;
 
   private constructor(options: BrokerOptions, deps: BrokerDeps, parts: BrokerParts) {
-    const { storage, table, failure } = parts;
-    const { clock, random } = deps.platform;
-    const { config } = options.config;
-    this.nodeId = nodeId(config.nodeId);
-    this.clusterId = storage.clusterId;
-    this.failure = failure.promise;
+    this.nodeId = parts.node.nodeId;
+    this.failure = parts.failure;
     this.#config = options.config;
     this.#platform = deps.platform;
     this.#logger = deps.logger;
-    this.#storage = storage;
-    this.#table = table;
-    this.#controller = new Controller(
-      { maxWaiting: MAX_WAITING_COMMANDS },
-      {
-        state: storage.state,
-        log: failing(storage.metadataLog, (error) => failure.resolve(error)),
-        onCommit: (delta) => table.apply(delta),
-      },
-    );
-    const self = { nodeId: this.nodeId };
-    this.#produce = new ProduceHandler(self, { table, clock });
-    this.#publish = new PublishHandler({ table, produce: this.#produce, clock });
-    this.#fetch = new FetchHandler(self, { table, clock });
-    this.#offsets = new OffsetsHandler(self, { table });
-    this.#producers = new ProducersHandler({ controller: this.#controller });
-    this.#topics = new TopicsHandler(
-      { config: options.config, limits: options.limits ?? DEFAULT_LIMITS },
-      { controller: this.#controller, table, random },
-    );
-    this.#metadata = new MetadataHandler(
-      {
-        clusterId: this.clusterId,
-        self: { nodeId: this.nodeId, ...options.advertised, rack: config.rack ?? "" },
-        config,
-      },
-      { controller: this.#controller, topics: this.#topics },
-    );
+    this.#parts = parts;
+    this.#gate = new WorkGate({ isOpen: false, nodeId: this.nodeId });
   }
 
   /**
-   * Opens the data directory and serves. @throws LograftError DATA_DIR_LOCKED while another process has it,
-   * METADATA_CORRUPT when what was acknowledged is not all there, CONFIG_INVALID, DATA_DIR_VERSION, DISK_*.
+   * Opens the data directory. The broker answers its peers from now on, and clients once it has joined.
+   * @throws LograftError DATA_DIR_LOCKED while another process has it, METADATA_CORRUPT when what was acknowledged is not
+   * all there and nobody else has it, CONFIG_INVALID, DATA_DIR_VERSION, DISK_*.
    */
-  static async start(options: BrokerOptions, deps: BrokerDeps): Promise<Broker> {
-    const { config } = options.config;
-    const [directory] = config.logDirs;
-    if (directory === undefined)
-      throw operationError("CONFIG_INVALID", "log.dirs names no directory; name one");
-    const { logger } = deps;
-    const failure = new Deferred<Error>();
-    // The logs ask for settings of topics, which are known only once the logs are open and the metadata is replayed.
-    const hosted: { table?: PartitionTable } = {};
-    const storage = await openStorage(
-      { nodeId: nodeId(config.nodeId), directory, config, reserveBytes: options.diskReserveBytes ?? 0 },
-      {
-        platform: deps.platform,
-        logger,
-        configOf: (topic) => hosted.table?.topic(topic)?.logConfig,
-        onFailure: (error) => failure.resolve(error),
-      },
-    );
-    const table = new PartitionTable({ config }, { image: storage.state, logs: storage.logs, logger });
-    hosted.table = table;
-    for (const { topicPartition, topicId } of storage.leftovers) {
-      table.deleteFiles(topicPartition.topic, topicId, [topicPartition.partition]);
+  static async open(options: BrokerOptions, deps: BrokerDeps): Promise<Broker> {
+    return new Broker(options, deps, await assembleBroker(options, deps));
+  }
+
+  /** Opens, takes part in the quorum, joins the cluster. @throws as `open` and `join`. */
+  static async start(options: BrokerOptions & { readonly advertised: ClientAddress }, deps: BrokerDeps): Promise<Broker> {
+    const broker = await Broker.open(options, deps);
+    try {
+      broker.takePart();
+      await broker.join(options.advertised, new AbortController().signal);
+      return broker;
+    } catch (error: unknown) {
+      await broker.close();
+      throw error;
     }
-    const broker = new Broker(options, deps, { storage, table, failure });
-    const { topicCount, partitionCount } = storage.state;
-    logger.info("broker is up", {
-      clusterId: broker.clusterId,
+  }
+
+  /** Founds or joins the quorum, votes, follows. For after the peer listener is there. */
+  takePart(): void {
+    this.#parts.node.start();
+  }
+
+  /**
+   * Registers with the controller and serves clients from when the cluster counts on it. Waits as long as there is no
+   * controller. @throws ProtocolError INVALID_REGISTRATION and others when the cluster refuses this broker; the failure
+   * that ended it; ABORTED with `signal`.
+   */
+  async join(advertised: ClientAddress, signal: AbortSignal): Promise<void> {
+    const { node, logs } = this.#parts;
+    const { config } = this.#config;
+    const { brokerEpoch } = await Promise.race([
+      node.join(
+        {
+          ...advertised,
+          incarnationId: randomClusterId(this.#platform.random.bytes(UUID_BYTES)),
+          directoryId: logs.directoryId,
+          rack: config.rack ?? null,
+          brokerHost: config.host ?? null,
+          wasCleanShutdown: logs.wasCleanShutdown,
+          previousBrokerEpoch: logs.previousBrokerEpoch,
+        },
+        signal,
+      ),
+      this.failure.then((error) => Promise.reject(error)),
+    ]);
+    this.#brokerEpoch = brokerEpoch;
+    this.#gate.open();
+    const { topicCount, partitionCount } = this.image;
+    this.#logger.info("broker is up", {
+      clusterId: this.clusterId,
+      brokerEpoch,
       topics: topicCount,
       partitions: partitionCount,
     });
-    return broker;
+  }
+
+  /** @throws LograftError NO_QUORUM before this broker belongs to a cluster. */
+  get clusterId(): ClusterId {
+    return this.#parts.metadata.clusterId;
+  }
+
+  /** What other brokers ask of this one. */
+  get peer(): PeerEndpoint {
+    return this.#parts.node;
+  }
+
+  /** The cluster as a whole: also answered while this broker has not joined or has lost its quorum. */
+  get cluster(): ClusterOperations {
+    return this.#parts.cluster;
   }
 
   get state(): BrokerState {
     if (this.#isClosed) return "closed";
-    return this.#gate.isShut ? "closing" : "running";
+    if (this.#gate.isShut) return "closing";
+    return this.#brokerEpoch === undefined ? "starting" : "running";
   }
 
   /** The committed metadata. */
   get image(): MetadataImage {
-    return this.#controller.image;
+    return this.#parts.node.image;
   }
 
   /** Open fetch sessions and calls in progress, for metrics. */
   get load(): { readonly sessions: number; readonly calls: number } {
-    return { sessions: this.#fetch.sessionCount, calls: this.#gate.count };
+    return { sessions: this.#parts.fetch.sessionCount, calls: this.#gate.count };
   }
 
   /** The storage's shared parts, for metrics. */
-  get storage(): Storage["logs"] {
-    return this.#storage.logs;
-  }
-
-  /** What clients are told from now on, once the listener knows its port. */
-  advertise(address: { readonly host: string; readonly port: number }): void {
-    this.#metadata.advertise(address);
+  get storage(): LogManager {
+    return this.#parts.logs;
   }
 
   /** What a client needs to find its way; creates missing topics when the call and the configuration allow it. */
   metadata(call: MetadataCall): Promise<ClusterMetadata> {
-    return this.#gate.run(() => this.#metadata.metadata(call));
+    return this.#gate.run(() => this.#parts.clientMetadata.metadata(call));
   }
 
   /** Appends batches; one result for each partition, in order. The buffers are the broker's from now on. */
   produce(call: ProduceCall): Promise<readonly ProduceResult[]> {
-    return this.#gate.run(() => this.#produce.produce(call));
+    return this.#gate.run(() => this.#parts.produce.produce(call));
   }
 
   /** Appends plain records; one result for each, in order. */
   publish(call: PublishCall): Promise<readonly PublishResult[]> {
-    return this.#gate.run(() => this.#publish.publish(call));
+    return this.#gate.run(() => this.#parts.publish.publish(call));
   }
 
   /** One long poll; one result for each partition, in order. @throws the reason of `signal`. */
   fetch(call: FetchCall, signal: AbortSignal): Promise<readonly FetchedPartition[]> {
-    return this.#gate.run(() => this.#fetch.fetch(call, signal));
+    return this.#gate.run(() => this.#parts.fetch.fetch(call, signal));
   }
 
   /** A push session; close it. @throws LograftError CLOSED. */
   openFetch(options: FetchStreamOptions, sink: FetchSink): FetchSession {
     this.#gate.check();
-    return this.#fetch.openSession(options, sink);
+    return this.#parts.fetch.openSession(options, sink);
   }
 
   /** A push session of plain records; close it, or wait for its end. @throws LograftError CLOSED. */
   subscribe(call: SubscribeCall, sink: SubscribeSink): Subscription {
     this.#gate.check();
-    return openSubscription(call, sink, { table: this.#table, fetch: this.#fetch, offsets: this.#offsets });
+    return openSubscription(call, sink, this.#parts);
   }
 
   listOffsets(partitions: readonly ListOffsetsPartition[]): Promise<readonly ListOffsetsResult[]> {
-    return this.#gate.run(() => this.#offsets.listOffsets(partitions));
+    return this.#gate.run(() => this.#parts.offsets.listOffsets(partitions));
   }
 
   deleteRecords(partitions: readonly DeleteRecordsPartition[]): Promise<readonly DeleteRecordsResult[]> {
-    return this.#gate.run(() => this.#offsets.deleteRecords(partitions));
+    return this.#gate.run(() => this.#parts.offsets.deleteRecords(partitions));
   }
 
   /** A producer id that nobody had before. */
   initProducer(): Promise<InitializedProducer> {
-    return this.#gate.run(() => this.#producers.initProducer());
+    return this.#gate.run(() => this.#parts.producers.initProducer());
   }
 
   createTopics(call: {
     readonly topics: readonly NewTopic[];
     readonly validateOnly: boolean;
   }): Promise<readonly TopicResult[]> {
-    return this.#gate.run(() => this.#topics.create(call));
+    return this.#gate.run(() => this.#parts.topics.create(call));
   }
 
   deleteTopics(names: readonly string[]): Promise<readonly TopicResult[]> {
-    return this.#gate.run(() => this.#topics.delete(names));
+    return this.#gate.run(() => this.#parts.topics.delete(names));
   }
 
-  createPartitions(call: Omit<AddPartitionsCommand, "brokers">): Promise<TopicResult> {
-    return this.#gate.run(() => this.#topics.addPartitions(call));
+  createPartitions(
+    call: Pick<AddPartitionsCommand, "name" | "totalPartitions" | "validateOnly">,
+  ): Promise<TopicResult> {
+    return this.#gate.run(() => this.#parts.topics.addPartitions(call));
   }
 
   alterTopicConfigs(call: AlterConfigsCommand): Promise<TopicResult> {
-    return this.#gate.run(() => this.#topics.alterConfigs(call));
+    return this.#gate.run(() => this.#parts.topics.alterConfigs(call));
   }
 
   listTopics(call: { readonly includeInternal: boolean }): readonly TopicListing[] {
     this.#gate.check();
-    return this.#topics.list(call);
+    return this.#parts.topics.list(call);
   }
 
   describeTopics(names: readonly string[]): Promise<readonly TopicDescription[]> {
-    return this.#gate.run(() => this.#topics.describe(names));
+    return this.#gate.run(() => this.#parts.topics.describe(names));
   }
 
   /** Every configuration key of this broker with its value and source. */
@@ -283,49 +281,23 @@ export class Broker implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { metadataLog, logs, brokerEpoch } = this.#storage;
+    const { node, logs, table, fetch } = this.#parts;
+    // While clients are still served: leaderships move to others first.
+    if (this.#brokerEpoch !== undefined) await node.leave(LEAVE_TIMEOUT_MS);
     this.#gate.shut();
-    this.#fetch.close(
-      operationError("CLOSED", "the broker is stopping; ask another one", { retriable: true }),
-    );
+    fetch.close(operationError("CLOSED", "the broker is stopping; ask another one", { retriable: true }));
     const isEmpty = await this.#gate.empty(this.#platform.clock, this.#config.config.shutdownTimeoutMs);
     if (!isEmpty)
       this.#logger.warn("calls are still in progress and are cut off", { calls: this.#gate.count });
-    await this.#controller.close();
-    await this.#table.idle();
-    try {
-      await metadataLog.close();
-    } catch (error: unknown) {
-      this.#logger.error("the metadata log could not be closed in order", { cause: errorMessage(error) });
-    }
-    // Last, because its marker says that everything before it went well, and because it gives the lock away.
-    await logs.close({ brokerEpoch });
+    await node.close();
+    await table.idle();
+    // Last, because its marker says that everything before it went well, and because it gives the lock away. Without an
+    // epoch there is no marker: what was found stays as it is.
+    await logs.close(this.#brokerEpoch === undefined ? undefined : { brokerEpoch: this.#brokerEpoch });
     this.#isClosed = true;
     this.#logger.info("broker is down");
   }
 }
 
-interface BrokerParts {
-  readonly storage: Storage;
-  readonly table: PartitionTable;
-  readonly failure: Deferred<Error>;
-}
-
-/** The log, with its failures told to the broker as well as to the caller. */
-function failing(log: MetadataLog, onFailure: (error: Error) => void): MetadataLog {
-  return {
-    replayAll: (visit) => log.replayAll(visit),
-    close: () => log.close(),
-    append: async (records) => {
-      try {
-        return await log.append(records);
-      } catch (error: unknown) {
-        // A full disk refused the records before they were written; anything else leaves the store in doubt.
-        const isInDoubt =
-          isLograftError(error) && error.code.startsWith("DISK_") && error.code !== "DISK_FULL";
-        if (isInDoubt) onFailure(error);
-        throw error;
-      }
-    },
-  };
-}
+/** For giving leaderships to others before a stop. */
+const LEAVE_TIMEOUT_MS = 5000;

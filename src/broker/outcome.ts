@@ -46,6 +46,19 @@ export function accessRefusal(
     : failure("UNKNOWN_LEADER_EPOCH", `${epochs}; try again, the broker may be behind`);
 }
 
+/**
+ * Records are not copied between brokers yet: an answer for a partition of several replicas would promise what does not
+ * happen, so there is none.
+ */
+export function replicationRefusal({ topic, partition, image }: Partition): ItemOutcome | undefined {
+  if (image.replicas.length <= 1) return undefined;
+  return failure(
+    "UNSUPPORTED_VERSION",
+    `${topic}-${partition} has ${image.replicas.length} replicas and this release does not replicate records yet; ` +
+      "nothing was written. Use a topic with replication factor 1",
+  );
+}
+
 /** Internal topics are written by coordinators only. */
 export function internalTopicRefusal(topic: string): ItemOutcome | undefined {
   if (!INTERNAL_TOPICS.has(topic)) return undefined;

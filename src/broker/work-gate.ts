@@ -4,9 +4,17 @@ import type { Clock } from "../platform/clock.ts";
 
 /** Lets calls in while the broker runs, and tells when the last of them has left. */
 export class WorkGate {
+  readonly #nodeId: number;
   #inside = 0;
+  #isOpen: boolean;
   #isShut = false;
   #empty: Deferred<void> | undefined;
+
+  /** @param options.isOpen false: calls are refused until `open`. */
+  constructor(options: { readonly isOpen: boolean; readonly nodeId: number }) {
+    this.#isOpen = options.isOpen;
+    this.#nodeId = options.nodeId;
+  }
 
   /** Calls inside. */
   get count(): number {
@@ -17,7 +25,7 @@ export class WorkGate {
     return this.#isShut;
   }
 
-  /** Runs the work inside the gate. @throws LograftError CLOSED when it is shut; what the work throws. */
+  /** Runs the work inside the gate. @throws LograftError as `check`; what the work throws. */
   async run<T>(work: () => Promise<T> | T): Promise<T> {
     this.check();
     this.#inside++;
@@ -29,10 +37,21 @@ export class WorkGate {
     }
   }
 
-  /** @throws LograftError CLOSED when the gate is shut. */
+  /** @throws LograftError CLOSED when the gate is shut, NO_QUORUM before it is open. */
   check(): void {
     if (this.#isShut)
       throw operationError("CLOSED", "the broker is stopping; ask another one", { retriable: true });
+    if (this.#isOpen) return;
+    throw operationError(
+      "NO_QUORUM",
+      `broker ${this.#nodeId} has not joined its cluster yet; try again, or see: lograft cluster quorum`,
+      { retriable: true },
+    );
+  }
+
+  /** Lets calls in. */
+  open(): void {
+    this.#isOpen = true;
   }
 
   /** Lets nothing in any more. */

@@ -5,14 +5,15 @@ import { MetadataState } from "../../src/metadata/replay.ts";
 import { parseBrokerConfig } from "../../src/model/configs.ts";
 import type { BrokerConfig } from "../../src/model/configs.ts";
 import { nodeId } from "../../src/model/ids.ts";
-import type { TopicId } from "../../src/model/ids.ts";
+import type { NodeId, TopicId } from "../../src/model/ids.ts";
 import { leaderEpoch } from "../../src/model/offsets.ts";
 import { Scheduler } from "../../src/sim/scheduler.ts";
 import { SimClock } from "../../src/sim/sim-clock.ts";
-import { nodes, topicIdOf } from "../metadata/arbitrary-history.ts";
+import { topicIdOf } from "../metadata/arbitrary-history.ts";
 import { FakeLogs } from "./fake-logs.ts";
 
 export const NODE = nodeId(1);
+const OTHER = nodeId(2);
 
 export function brokerConfig(entries: Readonly<Record<string, string>> = {}): BrokerConfig {
   const parsed = parseBrokerConfig(entries);
@@ -31,6 +32,8 @@ export class HostedTopics {
 
   constructor(config: BrokerConfig = brokerConfig()) {
     this.table = new PartitionTable({ config }, { image: this.state, logs: this.logs, logger: silentLogger });
+    this.commit(registered(NODE, 1));
+    this.commit(registered(OTHER, 2));
   }
 
   commit(records: readonly MetadataRecord[]): void {
@@ -39,15 +42,18 @@ export class HostedTopics {
 
   create(name: string, partitions = 1, fields: { leader?: number; epoch?: number } = {}): TopicId {
     const topicId = topicIdOf(++this.#created);
+    const leader = nodeId(fields.leader ?? 1);
     const records: MetadataRecord[] = [{ type: "Topic", name, topicId }];
     for (let partition = 0; partition < partitions; partition++) {
       records.push({
         type: "Partition",
         topicId,
         partition,
-        replicas: nodes(1),
-        isr: nodes(1),
-        leader: nodeId(fields.leader ?? 1),
+        replicas: [leader],
+        isr: [leader],
+        elr: [],
+        lastKnownElr: [],
+        leader,
         leaderEpoch: leaderEpoch(fields.epoch ?? 0),
         partitionEpoch: 0,
       });
@@ -60,12 +66,20 @@ export class HostedTopics {
     this.commit([{ type: "RemoveTopic", topicId }]);
   }
 
-  /** Raises the leader epoch of all partitions, as an unclean restart does. */
+  /** Raises the leader epoch of all partitions, as a restart of their leader does. */
   raiseEpochs(): void {
-    const uuid = "AAECAwQFRgeICQoLDA0ODw";
-    this.commit([
-      { type: "BrokerRegistration", nodeId: NODE, incarnationId: uuid, directoryId: uuid, clean: false },
-    ]);
+    for (const { topicId, partitions } of this.state.topics()) {
+      this.commit(
+        partitions.map((state, partition) => ({
+          type: "Partition",
+          topicId,
+          partition,
+          ...state,
+          leaderEpoch: leaderEpoch(state.leaderEpoch + 1),
+          partitionEpoch: state.partitionEpoch + 1,
+        })),
+      );
+    }
   }
 
   setConfig(topicId: TopicId, key: string, value: string): void {
@@ -76,4 +90,24 @@ export class HostedTopics {
   async settle(): Promise<void> {
     await this.scheduler.advance(0);
   }
+}
+
+/** A broker that takes part. */
+function registered(node: NodeId, brokerEpoch: number): readonly MetadataRecord[] {
+  const uuid = "AAECAwQFRgeICQoLDA0ODw";
+  const record = {
+    type: "BrokerRegistration",
+    nodeId: node,
+    incarnationId: uuid,
+    directoryId: uuid,
+    brokerEpoch,
+    clean: true,
+    host: "127.0.0.1",
+    port: 9092,
+    peerEndpoint: "",
+    rack: null,
+    brokerHost: null,
+    features: new Map(),
+  } as const;
+  return [record, { type: "BrokerChange", nodeId: node, brokerEpoch, isFenced: false, isShuttingDown: false }];
 }

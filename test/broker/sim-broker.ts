@@ -1,6 +1,6 @@
 import { silentLogger } from "../../src/base/logger.ts";
 import { Broker } from "../../src/broker/broker.ts";
-import type { BrokerOptions } from "../../src/broker/broker.ts";
+import type { BrokerOptions, ClientAddress } from "../../src/broker/broker.ts";
 import type { ProduceResult } from "../../src/broker/handlers/produce.ts";
 import { parseBrokerConfig } from "../../src/model/configs.ts";
 import type { ParsedBrokerConfig } from "../../src/model/configs.ts";
@@ -17,6 +17,7 @@ export function parsedConfig(entries: Readonly<Record<string, string>> = {}): Pa
 
 export interface SimBrokerOptions extends Partial<Omit<BrokerOptions, "config">> {
   readonly config?: Readonly<Record<string, string>>;
+  readonly advertised?: ClientAddress;
   readonly failAfterOperations?: number;
 }
 

@@ -1,13 +1,14 @@
-import type { Controller } from "../../controller/controller.ts";
 import type { ItemOutcome } from "../../controller/result.ts";
 import { SUCCESS } from "../../controller/result.ts";
 import { unknownTopic } from "../../controller/topics.ts";
+import { isActive } from "../../metadata/image.ts";
 import type { TopicImage } from "../../metadata/image.ts";
 import type { BrokerConfig } from "../../model/configs.ts";
 import type { ErrorName } from "../../model/error-code.ts";
-import { ZERO_TOPIC_ID } from "../../model/ids.ts";
+import { NO_NODE, ZERO_TOPIC_ID } from "../../model/ids.ts";
 import type { ClusterId, NodeId, TopicId } from "../../model/ids.ts";
 import { INTERNAL_TOPICS } from "../../model/topic-partition.ts";
+import type { MetadataCalls } from "../metadata-calls.ts";
 import { overridesOf } from "../topic-configs.ts";
 import type { TopicsHandler } from "./topics.ts";
 
@@ -48,6 +49,7 @@ export interface TopicMetadata extends ItemOutcome {
 /** What a client needs to find its way. */
 export interface ClusterMetadata {
   readonly clusterId: ClusterId;
+  /** -1: none is known now. */
   readonly controllerId: NodeId;
   readonly brokers: readonly AdvertisedBroker[];
   readonly topics: readonly TopicMetadata[];
@@ -57,41 +59,25 @@ export interface ClusterMetadata {
   readonly maxBatchBytes: number;
 }
 
-export interface MetadataOptions {
-  readonly clusterId: ClusterId;
-  readonly self: AdvertisedBroker;
-  readonly config: BrokerConfig;
-}
-
-const FEATURES: ReadonlyMap<string, number> = new Map([["metadata.version", 1]]);
-
 /** Answers where topics are, from the committed image. */
 export class MetadataHandler {
-  readonly #options: MetadataOptions;
-  #self: AdvertisedBroker;
-  readonly #controller: Controller;
+  readonly #config: BrokerConfig;
+  readonly #metadata: MetadataCalls;
   readonly #topics: TopicsHandler;
 
   constructor(
-    options: MetadataOptions,
-    deps: { readonly controller: Controller; readonly topics: TopicsHandler },
+    options: { readonly config: BrokerConfig },
+    deps: { readonly metadata: MetadataCalls; readonly topics: TopicsHandler },
   ) {
-    this.#options = options;
-    this.#self = options.self;
-    this.#controller = deps.controller;
+    this.#config = options.config;
+    this.#metadata = deps.metadata;
     this.#topics = deps.topics;
   }
 
-  /** What clients are told to connect to from now on. */
-  advertise(address: { readonly host: string; readonly port: number }): void {
-    this.#self = { ...this.#self, ...address };
-  }
-
-  /** @throws as `Controller.run` when topics are to be created. */
+  /** @throws as `MetadataCalls.call` when topics are to be created; NO_QUORUM before this broker belongs to a cluster. */
   async metadata(call: MetadataCall): Promise<ClusterMetadata> {
-    const { clusterId, config } = this.#options;
     const refusals = await this.#createMissing(call);
-    const { image } = this.#controller;
+    const { image, clusterId, leaderId } = this.#metadata;
     const topics = call.allTopics
       ? Array.from(image.topics(), (topic) => this.#describe(topic))
       : call.topics.map((name) => {
@@ -100,20 +86,22 @@ export class MetadataHandler {
         });
     return {
       clusterId,
-      controllerId: this.#self.nodeId,
-      brokers: [this.#self],
+      controllerId: leaderId ?? NO_NODE,
+      brokers: Array.from(image.brokers())
+        .filter(isActive)
+        .map(({ nodeId, host, port, rack }) => ({ nodeId, host, port, rack: rack ?? "" })),
       topics,
-      features: FEATURES,
-      maxBatchBytes: config.messageMaxBytes,
+      features: image.features,
+      maxBatchBytes: this.#config.messageMaxBytes,
     };
   }
 
   /** Creates what is named and missing. Answers why some could not be. */
   async #createMissing(call: MetadataCall): Promise<ReadonlyMap<string, ItemOutcome>> {
     const refusals = new Map<string, ItemOutcome>();
-    if (call.allTopics || !call.allowAutoCreate || !this.#options.config.autoCreateTopicsEnable)
+    if (call.allTopics || !call.allowAutoCreate || !this.#config.autoCreateTopicsEnable)
       return refusals;
-    const missing = new Set(call.topics.filter((name) => this.#controller.image.topic(name) === undefined));
+    const missing = new Set(call.topics.filter((name) => this.#metadata.image.topic(name) === undefined));
     if (missing.size === 0) return refusals;
     const wishes = Array.from(missing, (name) => ({
       name,
@@ -132,8 +120,8 @@ export class MetadataHandler {
   /** A batch must fit into a segment too. */
   #maxBatchBytes(topic: TopicImage): number {
     const { maxMessageBytes, segmentBytes } = overridesOf(topic);
-    const { config } = this.#options;
-    return Math.min(maxMessageBytes ?? config.messageMaxBytes, segmentBytes ?? config.logSegmentBytes);
+    const { messageMaxBytes, logSegmentBytes } = this.#config;
+    return Math.min(maxMessageBytes ?? messageMaxBytes, segmentBytes ?? logSegmentBytes);
   }
 
   #describe(topic: TopicImage): TopicMetadata {

@@ -116,6 +116,8 @@ export class OffsetsHandler {
   ): Promise<{ partition: Partition | undefined; log: PartitionStore | undefined; outcome: ItemOutcome }> {
     const partition = this.#table.find(item.topic, item.partition);
     if (partition === undefined) return { partition, log: undefined, outcome: unknownPartition(item) };
+    const refusal = accessRefusal(partition, -1, this.#nodeId);
+    if (refusal !== undefined) return { partition, log: undefined, outcome: refusal };
     try {
       const log = partition.log ?? (await partition.openedLog());
       const outcome = accessRefusal(partition, -1, this.#nodeId);

@@ -7,7 +7,13 @@ import { BATCH_HEADER_BYTES, isTransactionalBatch } from "../../model/record-bat
 import type { AppendResult } from "../../log/log-appender.ts";
 import type { Clock, Timer } from "../../platform/clock.ts";
 import type { PartitionStore } from "../log-store.ts";
-import { accessRefusal, internalTopicRefusal, outcomeOfError, unknownPartition } from "../outcome.ts";
+import {
+  accessRefusal,
+  internalTopicRefusal,
+  outcomeOfError,
+  replicationRefusal,
+  unknownPartition,
+} from "../outcome.ts";
 import type { PartitionRef } from "../outcome.ts";
 import type { PartitionTable } from "../partition-table.ts";
 import type { Partition } from "../partition.ts";
@@ -48,6 +54,8 @@ export interface ProduceResult extends PartitionRef, ItemOutcome {
 export interface ProduceDeps {
   readonly table: PartitionTable;
   readonly clock: Clock;
+  /** The controller has been silent for a session: it may have made another broker the leader (H31). */
+  readonly isContactLost: () => boolean;
 }
 
 type Appended = Extract<AppendResult, { ok: true }>;
@@ -63,11 +71,13 @@ export class ProduceHandler {
   readonly #nodeId: NodeId;
   readonly #table: PartitionTable;
   readonly #clock: Clock;
+  readonly #isContactLost: () => boolean;
 
   constructor(options: { readonly nodeId: NodeId }, deps: ProduceDeps) {
     this.#nodeId = options.nodeId;
     this.#table = deps.table;
     this.#clock = deps.clock;
+    this.#isContactLost = deps.isContactLost;
   }
 
   /** One result for each partition of the call, in its order. Never rejects. */
@@ -91,6 +101,12 @@ export class ProduceHandler {
     const { log } = partition;
     if (log !== undefined) {
       this.#append(run, position, item, partition, log);
+      return;
+    }
+    // Before its log is opened: a broker makes no log of a partition that another one leads.
+    const refusal = this.#refusal(item, partition, acks);
+    if (refusal !== undefined) {
+      run.settle(position, refusedResult(item, partition, refusal));
       return;
     }
     partition.withLog((opened) => {
@@ -135,8 +151,17 @@ export class ProduceHandler {
 
   #refusal(item: ProducePartition, partition: Partition, acks: number): ItemOutcome | undefined {
     const refusal =
-      internalTopicRefusal(item.topic) ?? accessRefusal(partition, item.leaderEpoch, this.#nodeId);
+      internalTopicRefusal(item.topic) ??
+      accessRefusal(partition, item.leaderEpoch, this.#nodeId) ??
+      replicationRefusal(partition);
     if (refusal !== undefined) return refusal;
+    if (this.#isContactLost()) {
+      return failure(
+        "NOT_LEADER_OR_FOLLOWER",
+        `broker ${this.#nodeId} has lost its controller, so another may lead ${item.topic}-${item.partition} by now; ` +
+          "nothing was written. Try again; see: lograft cluster quorum",
+      );
+    }
     if (item.records.length >= BATCH_HEADER_BYTES && isTransactionalBatch(item.records)) {
       return failure(
         "INVALID_TXN_STATE",

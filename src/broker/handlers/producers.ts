@@ -1,6 +1,5 @@
-import type { Controller } from "../../controller/controller.ts";
-import { decideProducerIdBlock } from "../../controller/producer-ids.ts";
-import type { ProducerIdBlock } from "../../controller/producer-ids.ts";
+import type { NodeId } from "../../model/ids.ts";
+import type { MetadataCalls } from "../metadata-calls.ts";
 
 /** The identity of a producer session. */
 export interface InitializedProducer {
@@ -10,16 +9,18 @@ export interface InitializedProducer {
 
 /** Gives out producer ids from blocks that are committed before their first id is used (H57). */
 export class ProducersHandler {
-  readonly #controller: Controller;
+  readonly #nodeId: NodeId;
+  readonly #metadata: MetadataCalls;
   #next = 0;
   #end = 0;
   #refill: Promise<void> | undefined;
 
-  constructor(deps: { readonly controller: Controller }) {
-    this.#controller = deps.controller;
+  constructor(options: { readonly nodeId: NodeId }, deps: { readonly metadata: MetadataCalls }) {
+    this.#nodeId = options.nodeId;
+    this.#metadata = deps.metadata;
   }
 
-  /** An id that nobody had before, with epoch 0. @throws LograftError as `Controller.run` does. */
+  /** An id that nobody had before, with epoch 0. @throws as `MetadataCalls.call`. */
   async initProducer(): Promise<InitializedProducer> {
     // Others may empty the new block before this caller gets its turn, hence a loop.
     while (this.#next >= this.#end) {
@@ -31,9 +32,13 @@ export class ProducersHandler {
 
   async #takeBlock(): Promise<void> {
     try {
-      const block: ProducerIdBlock = await this.#controller.run(decideProducerIdBlock);
-      this.#next = block.first;
-      this.#end = block.end;
+      const { result } = await this.#metadata.call({
+        type: "allocateProducerIds",
+        nodeId: this.#nodeId,
+        brokerEpoch: this.#metadata.image.broker(this.#nodeId)?.brokerEpoch ?? 0,
+      });
+      this.#next = result.first;
+      this.#end = result.end;
     } finally {
       this.#refill = undefined;
     }

@@ -1,34 +1,21 @@
-import { decideAlterConfigs, topicConfigRefusal } from "../../controller/configs.ts";
 import type { AlterConfigsCommand } from "../../controller/configs.ts";
-import type { Controller } from "../../controller/controller.ts";
 import type { ItemOutcome } from "../../controller/result.ts";
 import { SUCCESS } from "../../controller/result.ts";
-import {
-  decideAddPartitions,
-  decideCreateTopics,
-  decideDeleteTopics,
-  unknownTopic,
-} from "../../controller/topics.ts";
-import type { AddPartitionsCommand, NewTopic, TopicResult, TopicRules } from "../../controller/topics.ts";
-import type { MetadataImage, PartitionImage, TopicImage } from "../../metadata/image.ts";
+import { unknownTopic } from "../../controller/topics.ts";
+import type { AddPartitionsCommand, NewTopic, TopicResult } from "../../controller/topics.ts";
+import type { PartitionImage, TopicImage } from "../../metadata/image.ts";
 import { describeTopicConfig } from "../../model/configs.ts";
 import type { ConfigRow, ParsedBrokerConfig } from "../../model/configs.ts";
-import { randomTopicId, UUID_BYTES, ZERO_TOPIC_ID } from "../../model/ids.ts";
-import type { NodeId, TopicId } from "../../model/ids.ts";
+import { ZERO_TOPIC_ID } from "../../model/ids.ts";
+import type { TopicId } from "../../model/ids.ts";
 import { offset } from "../../model/offsets.ts";
 import { INTERNAL_TOPICS } from "../../model/topic-partition.ts";
-import type { Random } from "../../platform/random.ts";
+import type { MetadataCalls } from "../metadata-calls.ts";
 import { outcomeOfError } from "../outcome.ts";
 import type { LogMeasure, PartitionTable } from "../partition-table.ts";
 import { overridesOf } from "../topic-configs.ts";
 
 export type { NewTopic, TopicResult } from "../../controller/topics.ts";
-
-/** Bounds on the number of partitions, inclusive. */
-export interface PartitionLimits {
-  readonly maxTopicPartitions: number;
-  readonly maxPartitions: number;
-}
 
 export interface TopicListing {
   readonly name: string;
@@ -55,68 +42,51 @@ export interface TopicDescription extends ItemOutcome {
 }
 
 export interface TopicsDeps {
-  readonly controller: Controller;
+  readonly metadata: MetadataCalls;
   readonly table: PartitionTable;
-  readonly random: Random;
 }
 
 /** Topics: created, deleted, grown, configured by the controller; listed and described from the image. */
 export class TopicsHandler {
   readonly #config: ParsedBrokerConfig;
-  readonly #rules: TopicRules;
-  readonly #controller: Controller;
+  readonly #metadata: MetadataCalls;
   readonly #table: PartitionTable;
-  readonly #random: Random;
 
-  constructor(
-    options: { readonly config: ParsedBrokerConfig; readonly limits: PartitionLimits },
-    deps: TopicsDeps,
-  ) {
+  constructor(options: { readonly config: ParsedBrokerConfig }, deps: TopicsDeps) {
     this.#config = options.config;
-    const { numPartitions, defaultReplicationFactor } = options.config.config;
-    this.#rules = {
-      ...options.limits,
-      defaultPartitions: numPartitions,
-      defaultReplicationFactor,
-      checkConfig: topicConfigRefusal,
-    };
-    this.#controller = deps.controller;
+    this.#metadata = deps.metadata;
     this.#table = deps.table;
-    this.#random = deps.random;
   }
 
-  /** One result for each topic, in order; all that succeed come into being in one commit. @throws as `Controller.run`. */
-  create(call: {
+  /** One result for each topic, in order; all that succeed come into being in one commit. @throws as `MetadataCalls.call`. */
+  async create(call: {
     readonly topics: readonly NewTopic[];
     readonly validateOnly: boolean;
   }): Promise<readonly TopicResult[]> {
-    const topicIds = call.topics.map(() => randomTopicId(this.#random.bytes(UUID_BYTES)));
-    return this.#controller.run((image) =>
-      decideCreateTopics(image, { ...call, topicIds, brokers: brokerIds(image) }, this.#rules),
-    );
+    return (await this.#metadata.call({ type: "createTopics", ...call })).result;
   }
 
-  /** @throws as `Controller.run`. */
-  delete(names: readonly string[]): Promise<readonly TopicResult[]> {
-    return this.#controller.run((image) => decideDeleteTopics(image, names));
+  /** @throws as `MetadataCalls.call`. */
+  async delete(names: readonly string[]): Promise<readonly TopicResult[]> {
+    return (await this.#metadata.call({ type: "deleteTopics", names })).result;
   }
 
-  /** @throws as `Controller.run`. */
-  addPartitions(call: Omit<AddPartitionsCommand, "brokers">): Promise<TopicResult> {
-    return this.#controller.run((image) =>
-      decideAddPartitions(image, { ...call, brokers: brokerIds(image) }, this.#rules),
-    );
+  /** @throws as `MetadataCalls.call`. */
+  async addPartitions(
+    call: Pick<AddPartitionsCommand, "name" | "totalPartitions" | "validateOnly">,
+  ): Promise<TopicResult> {
+    return (await this.#metadata.call({ type: "addPartitions", ...call })).result;
   }
 
-  /** @throws as `Controller.run`. */
-  alterConfigs(call: AlterConfigsCommand): Promise<TopicResult> {
-    return this.#controller.run((image) => decideAlterConfigs(image, call));
+  /** @throws as `MetadataCalls.call`. */
+  async alterConfigs(call: AlterConfigsCommand): Promise<TopicResult> {
+    return (await this.#metadata.call({ type: "alterConfigs", ...call })).result;
   }
 
   /** All topics by name. */
   list(call: { readonly includeInternal: boolean }): readonly TopicListing[] {
     const listings: TopicListing[] = [];
-    for (const { name, topicId, partitions } of this.#controller.image.topics()) {
+    for (const { name, topicId, partitions } of this.#metadata.image.topics()) {
       const isInternal = INTERNAL_TOPICS.has(name);
       if (isInternal && !call.includeInternal) continue;
       const replicationFactor = partitions[0]?.replicas.length ?? 0;
@@ -134,7 +104,7 @@ export class TopicsHandler {
 
   async #describeOne(name: string): Promise<TopicDescription> {
     const isInternal = INTERNAL_TOPICS.has(name);
-    const topic = this.#controller.image.topic(name);
+    const topic = this.#metadata.image.topic(name);
     if (topic === undefined) {
       return { name, topicId: ZERO_TOPIC_ID, isInternal, partitions: [], configs: [], ...unknownTopic(name) };
     }
@@ -182,8 +152,3 @@ export class TopicsHandler {
 /** Partitions of one topic that are looked at together. */
 const DESCRIBED_TOGETHER = 64;
 const NOWHERE = offset(0);
-
-/** Brokers that take replicas. */
-function brokerIds(image: MetadataImage): readonly NodeId[] {
-  return Array.from(image.brokers(), ({ nodeId }) => nodeId).sort((a, b) => a - b);
-}

@@ -1,0 +1,364 @@
+import { deadlineSignal, throwIfAborted } from "../base/abort.ts";
+import { Deferred } from "../base/deferred.ts";
+import { errorMessage, LograftError, operationError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { Controller } from "../controller/controller.ts";
+import { SUPPORTED_FEATURES } from "../controller/features.ts";
+import { decodeControllerRequest } from "../controller/request-codec.ts";
+import { encodeControllerResponse } from "../controller/response-codec.ts";
+import type { ControllerRequest, ResponseOf } from "../controller/requests.ts";
+import type { RegisterFrame } from "../controller/session-frames.ts";
+import type { TopicRules } from "../controller/topics.ts";
+import type { MetadataImage } from "../metadata/image.ts";
+import { encodeMetadataRecords } from "../metadata/record-codec.ts";
+import type { MetadataRecord } from "../metadata/records.ts";
+import type { MetadataDelta } from "../metadata/replay.ts";
+import { stateHash } from "../metadata/replay.ts";
+import type { NodeId } from "../model/ids.ts";
+import type { PeerAddress } from "../model/peer-address.ts";
+import type { Platform } from "../platform/platform.ts";
+import { QuorumNode } from "../quorum/quorum-node.ts";
+import type { QuorumOptions, QuorumRole } from "../quorum/quorum-types.ts";
+import type { Hello, RaftTransport } from "../quorum/raft-transport.ts";
+import { BrokerSession } from "./broker-session.ts";
+import type { BrokerHealth } from "./broker-session.ts";
+import type {
+  AcceptedSession,
+  ControllerChannel,
+  SessionHandlers,
+  SessionStream,
+} from "./controller-channel.ts";
+import { ControllerClient } from "./controller-client.ts";
+import { MetadataPublisher } from "./metadata-publisher.ts";
+import type { PeerEndpoint } from "./peer-endpoint.ts";
+import { voterControlOf } from "./voter-control.ts";
+
+export interface MetadataNodeOptions {
+  readonly quorum: QuorumOptions;
+  readonly rules: TopicRules;
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly leaderRebalanceIntervalMs: number;
+}
+
+export interface MetadataNodeDeps {
+  readonly platform: Platform;
+  readonly logger: Logger;
+  /** Both undefined: a cluster of this broker alone. */
+  readonly transport: RaftTransport | undefined;
+  readonly channel: ControllerChannel | undefined;
+  readonly joinCluster: (clusterId: string) => Promise<void>;
+  /** Each committed change, in order; from within `open` already. Must not throw. */
+  readonly onChange: (delta: MetadataDelta) => void;
+  readonly health: BrokerHealth;
+}
+
+/** What a broker says of itself when it joins; the rest is known here. */
+export type Registration = Omit<RegisterFrame, "type" | "nodeId" | "peerEndpoint" | "features">;
+
+/** Commands that may wait for their commit. */
+const MAX_WAITING_COMMANDS = 1000;
+/** How long a broker whose connection closed may take to come back before it is fenced. */
+const RECONNECT_GRACE_MS = 500;
+/** Of the question whether a process is gone. */
+const PROBE_TIMEOUT_MS = 500;
+
+/**
+ * This broker's part in the cluster's metadata: a replica of its log, the image it gives, the controller while this
+ * broker is it, and the way to the controller while another one is.
+ */
+export class MetadataNode implements PeerEndpoint {
+  readonly nodeId: NodeId;
+  /** Resolves with the error after which this broker must stop (H15, H19). */
+  readonly failure: Promise<Error>;
+  readonly quorum: QuorumNode;
+  readonly controller: Controller;
+  readonly #options: MetadataNodeOptions;
+  readonly #deps: MetadataNodeDeps;
+  readonly #publisher: MetadataPublisher;
+  readonly #client: ControllerClient;
+  readonly #failure = new Deferred<Error>();
+  #session: BrokerSession | undefined;
+  #joined: Deferred<{ readonly brokerEpoch: number }> | undefined;
+  /** Whom the session is with: the quorum's directory id of the controller. */
+  #controllerDirectory: string | undefined;
+  /** Epoch that the controller here is active for. */
+  #activeEpoch: number | undefined;
+  #isClosed = false;
+
+  private constructor(
+    options: MetadataNodeOptions,
+    deps: MetadataNodeDeps,
+    parts: { readonly quorum: QuorumNode; readonly publisher: MetadataPublisher },
+  ) {
+    const { quorum, publisher } = parts;
+    this.nodeId = options.quorum.nodeId;
+    this.failure = this.#failure.promise;
+    this.quorum = quorum;
+    this.#options = options;
+    this.#deps = deps;
+    this.#publisher = publisher;
+    this.controller = this.#makeController();
+    this.#client = new ControllerClient({
+      quorum,
+      controller: this.controller,
+      channel: deps.channel,
+      clock: deps.platform.clock,
+    });
+    // Its own failures are told here; nobody else owns this promise.
+    void quorum.failure.then((error) => this.#failure.resolve(error));
+    quorum.onRole((role) => this.#onRole(role));
+    quorum.onApplied(() => this.#onApplied());
+  }
+
+  /** Opens what is on the disk and brings the image to the last state that is known to be committed. @throws as `QuorumNode.open`. */
+  static async open(options: MetadataNodeOptions, deps: MetadataNodeDeps): Promise<MetadataNode> {
+    const publisher = new MetadataPublisher({ onChange: deps.onChange });
+    const { platform, logger, transport, joinCluster } = deps;
+    const quorum = await QuorumNode.open(options.quorum, {
+      platform,
+      logger,
+      transport,
+      joinCluster,
+      stateMachine: publisher,
+    });
+    return new MetadataNode(options, deps, { quorum, publisher });
+  }
+
+  get image(): MetadataImage {
+    return this.#publisher.image;
+  }
+
+  get directoryId(): string {
+    return this.quorum.directoryId;
+  }
+
+  get clusterId(): string | undefined {
+    return this.quorum.clusterId;
+  }
+
+  /** A checksum of the whole image; costs time by its size. */
+  get stateHash(): number {
+    return stateHash(this.#publisher.image);
+  }
+
+  /** True while the controller has not been heard for a session's length: what only a leader may do must stop (H31). */
+  get isContactLost(): boolean {
+    return this.#session?.isContactLost ?? true;
+  }
+
+  /** Takes part in the quorum from now on: founds, joins, votes. */
+  start(): void {
+    this.quorum.start();
+  }
+
+  /**
+   * To the active controller, wherever it is; answers when the effect is in this broker's image too. Waits for a
+   * controller while there is none. @throws LograftError NO_QUORUM after `timeoutMs`, and what the controller throws.
+   */
+  call<Request extends ControllerRequest>(
+    request: Request,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<ResponseOf<Request["type"]>> {
+    return this.#client.call(request, options);
+  }
+
+  /**
+   * Registers this broker and keeps its session from then on; resolves when it is unfenced in its own image (H30).
+   * @throws the reason of `signal`; what the controller refuses it with.
+   */
+  async join(registration: Registration, signal: AbortSignal): Promise<{ readonly brokerEpoch: number }> {
+    throwIfAborted(signal);
+    const joined = new Deferred<{ readonly brokerEpoch: number }>();
+    this.#joined = joined;
+    this.#session = this.#makeSession(registration);
+    this.#session.start();
+    const onAbort = (): void =>
+      joined.reject(
+        operationError("ABORTED", "this broker was stopped before it joined", { cause: signal.reason }),
+      );
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await joined.promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Gives everything away that others can take over: the controller's role, then the leaderships. Never rejects. */
+  async leave(timeoutMs: number): Promise<void> {
+    const { clock } = this.#deps.platform;
+    using deadline = deadlineSignal(clock, timeoutMs);
+    try {
+      if (this.quorum.role.isActive) await this.quorum.transferLeadership(undefined, deadline.signal);
+      if (this.#session?.brokerEpoch === undefined) return;
+      const released = this.#session.requestShutdown();
+      await Promise.race([released, clock.sleep(timeoutMs, deadline.signal)]);
+    } catch (error: unknown) {
+      this.#deps.logger.warn("this broker stops without having given its roles away", {
+        cause: errorMessage(error),
+      });
+    }
+  }
+
+  receive(message: Buffer): void {
+    this.quorum.receive(message);
+  }
+
+  hello(from: Hello): Hello {
+    return this.quorum.hello(from);
+  }
+
+  peerClosed(nodeId: NodeId): void {
+    this.quorum.peerClosed(nodeId);
+  }
+
+  /** A request that another broker passed on. @throws what the controller throws, CORRUPT_MESSAGE. */
+  async handleCall(request: Buffer, signal: AbortSignal): Promise<Buffer> {
+    const decoded = decodeControllerRequest(request);
+    return encodeControllerResponse(await this.#client.callHere(decoded, signal));
+  }
+
+  acceptSession(stream: AcceptedSession): { onFrame(frame: Buffer): void; onEnd(): void } {
+    return this.controller.acceptSession(stream);
+  }
+
+  /** Ends the session, lets the write in progress finish. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#session?.close();
+    this.controller.deactivate();
+    await this.quorum.close();
+  }
+
+  #makeController(): Controller {
+    const { platform, logger, transport } = this.#deps;
+    const { quorum } = this;
+    return new Controller(
+      {
+        nodeId: this.nodeId,
+        sessionTimeoutMs: this.#options.sessionTimeoutMs,
+        reconnectGraceMs: RECONNECT_GRACE_MS,
+        maxWaiting: MAX_WAITING_COMMANDS,
+        rules: this.#options.rules,
+        leaderRebalanceIntervalMs: this.#options.leaderRebalanceIntervalMs,
+      },
+      {
+        log: {
+          get nextOffset() {
+            return quorum.nextOffset;
+          },
+            propose: (records) =>
+            quorum.propose(encodeMetadataRecords(records), { isUrgent: !records.some(takesRoom) }),
+        },
+        voters: voterControlOf(quorum),
+        committed: this.#publisher.state,
+        checkpoint: () => this.#publisher.checkpoint,
+        clock: platform.clock,
+        random: platform.random,
+        logger,
+        probe: (address, signal) => this.#probe(address, transport, signal),
+      },
+    );
+  }
+
+  /** Whether a process still listens where the broker's peer port is. */
+  async #probe(
+    address: PeerAddress,
+    transport: RaftTransport | undefined,
+    signal: AbortSignal,
+  ): Promise<"refused" | "answered" | "unknown"> {
+    if (transport === undefined) return "unknown";
+    using deadline = deadlineSignal(this.#deps.platform.clock, PROBE_TIMEOUT_MS, signal);
+    try {
+      await transport.hello(address.endpoint, this.quorum.selfHello(), deadline.signal);
+      return "answered";
+    } catch (error: unknown) {
+      return error instanceof LograftError && error.context["isRefused"] === true ? "refused" : "unknown";
+    }
+  }
+
+  #makeSession(registration: Registration): BrokerSession {
+    const { platform, logger, health } = this.#deps;
+    const { endpoint } = this.#options.quorum;
+    return new BrokerSession(
+      {
+        heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
+        sessionTimeoutMs: this.#options.sessionTimeoutMs,
+        registration: {
+          ...registration,
+          nodeId: this.nodeId,
+          peerEndpoint: endpoint,
+          features: SUPPORTED_FEATURES,
+        },
+      },
+      {
+        clock: platform.clock,
+        random: platform.random,
+        logger,
+        health,
+        open: (handlers) => this.#openStream(handlers),
+        metadataOffset: () => this.quorum.appliedOffset,
+        stateHash: () => this.#publisher.checkpoint,
+        onRefused: (error) => {
+          if (this.#joined?.isSettled === false) this.#joined.reject(error);
+          else this.#failure.resolve(error);
+        },
+      },
+    );
+  }
+
+  #openStream(handlers: SessionHandlers): SessionStream | undefined {
+    const { leader, isActive } = this.quorum.role;
+    if (isActive) return this.#openLocalStream(handlers);
+    if (leader === undefined || leader.nodeId === this.nodeId) return undefined;
+    return this.#deps.channel?.openSession(leader, handlers);
+  }
+
+  /** To the controller in this very process: the same frames, a turn of the loop later. */
+  #openLocalStream(handlers: SessionHandlers): SessionStream {
+    const { clock } = this.#deps.platform;
+    const accepted = this.controller.acceptSession({
+      send: (frame) => clock.defer(() => handlers.onFrame(Buffer.from(frame))),
+      close: () =>
+        clock.defer(() =>
+          handlers.onEnd("closed", operationError("CLOSED", "this node is not the controller any more")),
+        ),
+    });
+    return {
+      send: (frame) => clock.defer(() => accepted.onFrame(Buffer.from(frame))),
+      close: () => clock.defer(() => accepted.onEnd()),
+    };
+  }
+
+  #onRole(role: QuorumRole): void {
+    if (this.#isClosed) return;
+    const activeEpoch = role.isActive ? role.epoch : undefined;
+    // Lost and won again is another reign: what was decided ahead in the one before is not to be relied on.
+    if (activeEpoch !== undefined && activeEpoch !== this.#activeEpoch) this.controller.activate(activeEpoch);
+    else if (activeEpoch === undefined) this.controller.deactivate();
+    this.#activeEpoch = activeEpoch;
+    this.#client.roleChanged();
+    const directory = role.leader?.directoryId;
+    if (directory === this.#controllerDirectory && !role.isActive) return;
+    this.#controllerDirectory = directory;
+    this.#session?.controllerChanged();
+  }
+
+  /** The metadata may have reached this broker's registration: the controller hears of it now, not with the next heartbeat. */
+  #onApplied(): void {
+    const epoch = this.#session?.brokerEpoch;
+    const joined = this.#joined;
+    if (epoch === undefined || joined === undefined || joined.isSettled) return;
+    const registered = this.image.broker(this.nodeId);
+    if (registered?.brokerEpoch !== epoch) return;
+    if (registered.isFenced) this.#session?.beat();
+    else joined.resolve({ brokerEpoch: epoch });
+  }
+}
+
+/** What a full disk refuses; all else is small, or makes room. */
+function takesRoom({ type }: MetadataRecord): boolean {
+  return type === "Topic" || type === "TopicConfig" || type === "ProducerIds";
+}
