@@ -18,13 +18,13 @@ const NOTE = "<!-- Made by `npm run docs` from the code; do not edit. -->";
 
 try {
   const isCheck = process.argv.includes("--check");
-  const stale = Object.entries(pages).filter(
-    ([path, make]) => !update(path, `${make().trimEnd()}\n`, isCheck),
-  );
+  const stale = [];
+  for (const [path, make] of Object.entries(pages)) {
+    const text = await make();
+    if (!update(path, `${text.trimEnd()}\n`, isCheck)) stale.push(path);
+  }
   if (stale.length > 0) {
-    throw new SetupError(
-      `${stale.map(([path]) => path).join(", ")}: not what the code says; run: npm run docs`,
-    );
+    throw new SetupError(`${stale.join(", ")}: not what the code says; run: npm run docs`);
   }
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
@@ -143,9 +143,9 @@ function agree(what, given, known, isWhole) {
   );
 }
 
-function cliPage() {
+async function cliPage() {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const program = buildProgram({
+  const program = await buildProgram({
     env: {},
     stdout: silent,
     stderr: silent,

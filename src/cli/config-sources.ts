@@ -4,7 +4,6 @@ import { errorMessage, operationError } from "../base/errors.ts";
 import { environmentEntries, environmentName } from "../model/config-parse.ts";
 import { parsePairs } from "./arguments.ts";
 import { readProperties } from "./properties-file.ts";
-import { readYaml } from "./yaml-file.ts";
 
 /** Where a setting came from, strongest first. */
 export type ConfigSource = "flag" | "environment" | "file";
@@ -57,7 +56,9 @@ async function readConfigFile(
 ): Promise<readonly { readonly key: string; readonly value: string; readonly origin: string }[]> {
   const text = await readText(path, "--config");
   const extension = extname(path).toLowerCase();
-  return extension === ".yaml" || extension === ".yml" ? readYaml(path, text) : readProperties(path, text);
+  if (extension !== ".yaml" && extension !== ".yml") return readProperties(path, text);
+  const { readYaml } = await import("./yaml-file.ts");
+  return readYaml(path, text);
 }
 
 async function readText(path: string, origin: string): Promise<string> {

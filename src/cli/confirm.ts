@@ -7,7 +7,7 @@ import type { CliContext } from "./context.ts";
  * @throws LograftError INVALID_ARGUMENT without a terminal; ABORTED when something else is typed.
  */
 export async function confirm(
-  context: CliContext,
+  context: Pick<CliContext, "environment" | "signal">,
   options: {
     /** --yes was given. */
     readonly isAgreed: boolean;

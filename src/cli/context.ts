@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { LograftError, operationError } from "../base/errors.ts";
-import { isLograftError, LograftClient } from "../client/index.ts";
+import { isLograftError } from "../client/errors.ts";
+import type { LograftClient } from "../client/index.ts";
 import { parseDuration } from "./arguments.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { Output } from "./output.ts";
@@ -51,10 +52,11 @@ export class CliContext implements AsyncDisposable {
   readonly options: GlobalOptions;
   readonly output: Output;
   readonly environment: CliEnvironment;
+  readonly #Client: typeof LograftClient;
   #client: LograftClient | undefined;
 
-  /** @throws LograftError INVALID_ARGUMENT for an option that cannot be. */
-  constructor(command: Command, environment: CliEnvironment) {
+  private constructor(command: Command, environment: CliEnvironment, client: typeof LograftClient) {
+    this.#Client = client;
     this.options = globalOptions(command, environment.env);
     this.environment = environment;
     this.output = new Output({
@@ -66,7 +68,7 @@ export class CliContext implements AsyncDisposable {
 
   /** Made at the first use. */
   get client(): LograftClient {
-    this.#client ??= new LograftClient({
+    this.#client ??= new this.#Client({
       brokers: this.options.bootstrapServer,
       clientId: "lograft-cli",
       lane: this.options.lane,
@@ -79,13 +81,18 @@ export class CliContext implements AsyncDisposable {
     return this.environment.signal;
   }
 
-  /** Runs a command's work and closes what it opened. An error that says "nobody answered" comes to say who, and what to do. */
+  /**
+   * Runs a command's work and closes what it opened. An error that says "nobody answered" comes to say who, and what to
+   * do. @throws LograftError INVALID_ARGUMENT for an option that cannot be.
+   */
   static async run(
     command: Command,
     environment: CliEnvironment,
     work: (context: CliContext) => Promise<void>,
   ): Promise<void> {
-    await using context = new CliContext(command, environment);
+    // Only here: the SDK is most of what there is to load, and `start` and `dev` do without it.
+    const { LograftClient } = await import("../client/index.ts");
+    await using context = new CliContext(command, environment, LograftClient);
     try {
       await work(context);
     } catch (error) {
@@ -94,20 +101,29 @@ export class CliContext implements AsyncDisposable {
   }
 
   #explained(error: unknown): unknown {
-    if (!isLograftError(error) || !UNANSWERED.has(error.code)) return error;
+    if (!isLograftError(error)) return error;
+    if (error.code === "NO_QUORUM" || error.code === "NOT_CONTROLLER") {
+      return withNextStep(
+        error,
+        "see who is missing with: lograft cluster health; wait longer with --timeout",
+      );
+    }
+    if (!UNANSWERED.has(error.code)) return error;
     const servers = this.options.bootstrapServer.join(", ");
     const next =
       `is a broker running at ${servers}? Start one with: lograft start; ` +
       `name another with -b host:port; wait longer with --timeout`;
-    return new LograftError(error.code, `${error.message}\n${next}`, {
-      cause: error,
-      retriable: error.retriable,
-    });
+    return withNextStep(error, next);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client?.close();
   }
+}
+
+function withNextStep(error: LograftError, next: string): LograftError {
+  const { code, message, retriable } = error;
+  return new LograftError(code, `${message}\n${next}`, { cause: error, retriable });
 }
 
 function globalOptions(command: Command, env: Readonly<Record<string, string | undefined>>): GlobalOptions {

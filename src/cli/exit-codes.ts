@@ -1,4 +1,4 @@
-import { isLograftError } from "../client/index.ts";
+import { isLograftError } from "../client/errors.ts";
 import { isErrorName, isRetriable } from "../model/error-code.ts";
 
 /** What a command's end means to a script; the table in docs/cli.md is made from this. */
@@ -24,12 +24,12 @@ export const EXIT_MEANINGS: Readonly<Record<ExitCode, string>> = {
   0: "done",
   1: "failed",
   2: "wrong usage: an option, a name or a setting is not valid; the same call fails again",
-  3: "not found: no such topic, partition or file",
-  4: "exists already, or in conflict: the topic is there, the data directory or the port is in use",
+  3: "not found: no such topic, partition, broker or file",
+  4: "exists already, or in conflict: the topic or the vote is there, the data directory or the port is in use",
   5: "not authenticated or not allowed",
   6: "unavailable: no connection, no leader or no time left; worth retrying",
   7: "partly failed: of several things some were done",
-  8: "a check failed: `log verify` or `log dump` found damage",
+  8: "a check failed: `cluster health` found trouble, `log verify` or `log dump` found damage",
   78: "the data directory is of another version of lograft",
   130: "interrupted by SIGINT (Ctrl-C)",
   143: "interrupted by SIGTERM",
@@ -43,21 +43,34 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   INVALID_REPLICATION_FACTOR: EXIT.USAGE,
   INVALID_REQUEST: EXIT.USAGE,
   INVALID_TOPIC_EXCEPTION: EXIT.USAGE,
+  INVALID_UPDATE_VERSION: EXIT.USAGE,
+  BROKER_ID_NOT_REGISTERED: EXIT.NOT_FOUND,
   UNKNOWN_TOPIC_OR_PARTITION: EXIT.NOT_FOUND,
   UNKNOWN_TOPIC_ID: EXIT.NOT_FOUND,
   RESOURCE_NOT_FOUND: EXIT.NOT_FOUND,
+  VOTER_NOT_FOUND: EXIT.NOT_FOUND,
   ADDRESS_IN_USE: EXIT.CONFLICT,
   DATA_DIR_LOCKED: EXIT.CONFLICT,
+  DUPLICATE_VOTER: EXIT.CONFLICT,
   TOPIC_ALREADY_EXISTS: EXIT.CONFLICT,
   CLUSTER_AUTHORIZATION_FAILED: EXIT.NOT_ALLOWED,
   SASL_AUTHENTICATION_FAILED: EXIT.NOT_ALLOWED,
   TOPIC_AUTHORIZATION_FAILED: EXIT.NOT_ALLOWED,
   CONNECTION_FAILED: EXIT.UNAVAILABLE,
   DELIVERY_TIMEOUT: EXIT.UNAVAILABLE,
+  NO_QUORUM: EXIT.UNAVAILABLE,
   TIMEOUT: EXIT.UNAVAILABLE,
   LOG_CORRUPT: EXIT.CHECK_FAILED,
   DATA_DIR_VERSION: EXIT.STORAGE_VERSION,
 };
+
+/** The cluster's state is against it. Where the broker calls that passing (retriable), it is worth another try. */
+const CONFLICT_UNLESS_RETRIABLE: ReadonlySet<string> = new Set([
+  "FEATURE_UPDATE_FAILED",
+  "INCONSISTENT_VOTER_SET",
+  "INVALID_VOTER_KEY",
+  "REASSIGNMENT_IN_PROGRESS",
+]);
 
 /** The exit code for something thrown. */
 export function exitCodeOf(error: unknown): ExitCode {
@@ -65,5 +78,8 @@ export function exitCodeOf(error: unknown): ExitCode {
   const { code } = error;
   // The producer reports a verdict, which is not retriable itself, under the name of the last answer.
   const isWorthRetrying = error.retriable || (isErrorName(code) && isRetriable(code));
-  return BY_CODE[code] ?? (isWorthRetrying ? EXIT.UNAVAILABLE : EXIT.FAILED);
+  const known = BY_CODE[code];
+  if (known !== undefined) return known;
+  if (isWorthRetrying) return EXIT.UNAVAILABLE;
+  return CONFLICT_UNLESS_RETRIABLE.has(code) ? EXIT.CONFLICT : EXIT.FAILED;
 }

@@ -19,12 +19,13 @@ export async function runCli(
   environment: Omit<CliEnvironment, "exit">,
 ): Promise<ExitCode> {
   let code: ExitCode = EXIT.DONE;
-  const program = buildProgram({
+  const surroundings: CliEnvironment = {
     ...environment,
     exit: (wanted) => {
       code = wanted;
     },
-  });
+  };
+  const program = await buildProgram(surroundings, args[0]);
   overrideExits(program);
   try {
     await program.parseAsync([...args], { from: "user" });

@@ -1,17 +1,32 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
-import { addBenchCommands } from "./commands/bench.ts";
-import { addConfigCommands } from "./commands/config.ts";
-import { addConsumeCommand } from "./commands/consume.ts";
-import { addLogCommands } from "./commands/log.ts";
-import { addProduceCommand } from "./commands/produce.ts";
-import { addStartCommand } from "./commands/start.ts";
-import { addTopicCommands } from "./commands/topic.ts";
 import { withGlobalOptions } from "./context.ts";
 import type { CliEnvironment } from "./context.ts";
 
-/** The whole command tree. docs/cli.md is made from it. */
-export function buildProgram(environment: CliEnvironment): Command {
+/** Adds one command, with what stands below it, to the program. */
+type CommandAdder = (program: Command, environment: CliEnvironment) => void;
+
+/** The commands in the order of the help. Each loads when it is needed: a broker's start should not read the producer. */
+const COMMANDS: Readonly<Record<string, () => Promise<CommandAdder>>> = {
+  start: async () => (await import("./commands/start.ts")).addStartCommand,
+  dev: async () => (await import("./commands/dev.ts")).addDevCommands,
+  cluster: async () => (await import("./commands/cluster.ts")).addClusterCommands,
+  node: async () => (await import("./commands/node.ts")).addNodeCommands,
+  topic: async () => (await import("./commands/topic.ts")).addTopicCommands,
+  partitions: async () => (await import("./commands/partitions.ts")).addPartitionsCommands,
+  features: async () => (await import("./commands/features.ts")).addFeaturesCommands,
+  produce: async () => (await import("./commands/produce.ts")).addProduceCommand,
+  consume: async () => (await import("./commands/consume.ts")).addConsumeCommand,
+  log: async () => (await import("./commands/log.ts")).addLogCommands,
+  bench: async () => (await import("./commands/bench.ts")).addBenchCommands,
+  config: async () => (await import("./commands/config.ts")).addConfigCommands,
+};
+
+/**
+ * The command tree: only the command `wanted` of it when there is one of that name, else all of it, so that the help
+ * and the errors are those of the whole. docs/cli.md is made from it.
+ */
+export async function buildProgram(environment: CliEnvironment, wanted?: string): Promise<Command> {
   const program = withGlobalOptions(new Command("lograft"))
     .description("a durable log broker of Kafka's class for Node.js")
     .version(packageVersion(), "-V, --version")
@@ -26,13 +41,12 @@ export function buildProgram(environment: CliEnvironment): Command {
     getOutHasColors: () => false,
     getErrHasColors: () => false,
   });
-  addStartCommand(program, environment);
-  addTopicCommands(program, environment);
-  addProduceCommand(program, environment);
-  addConsumeCommand(program, environment);
-  addLogCommands(program, environment);
-  addBenchCommands(program, environment);
-  addConfigCommands(program, environment);
+  const isOne = wanted !== undefined && Object.hasOwn(COMMANDS, wanted);
+  for (const [name, load] of Object.entries(COMMANDS)) {
+    if (isOne && name !== wanted) continue;
+    const add = await load();
+    add(program, environment);
+  }
   return program;
 }
 

@@ -97,24 +97,6 @@ export interface DeletedRecords extends TopicPartitionRef {
   readonly error: ProtocolError | undefined;
 }
 
-export interface ClusterBroker {
-  readonly nodeId: number;
-  readonly host: string;
-  readonly port: number;
-  /** "" when it has none. */
-  readonly rack: string;
-}
-
-export interface ClusterDetails {
-  readonly clusterId: string;
-  readonly controllerId: number;
-  readonly brokers: readonly ClusterBroker[];
-  /** Feature to level. */
-  readonly features: Readonly<Record<string, number>>;
-  /** Largest batch where a topic does not say otherwise. */
-  readonly maxBatchBytes: number;
-}
-
 export interface BrokerConfig {
   readonly nodeId: number;
   readonly configs: readonly ConfigValue[];

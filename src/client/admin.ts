@@ -1,12 +1,12 @@
 import { deadlineSignal } from "../base/abort.ts";
 import { Backoff } from "../base/backoff.ts";
-import { type LograftError, operationError } from "../base/errors.ts";
-import { errorNameOf, ProtocolError, refreshesMetadata } from "../model/error-code.ts";
+import { operationError } from "../base/errors.ts";
+import { ProtocolError, refreshesMetadata } from "../model/error-code.ts";
 import { shownTopic } from "../model/topic-partition.ts";
+import { AdminCalls, checked, itemError, MAX_ROUNDS } from "./admin-calls.ts";
 import type {
   AdminOptions,
   BrokerConfig,
-  ClusterDetails,
   ConfigChange,
   DeletedRecords,
   DeleteRecordsSpec,
@@ -18,18 +18,10 @@ import type {
   ValidateOptions,
 } from "./admin-types.ts";
 import type { ClientContext } from "./client-context.ts";
-import { isLograftError } from "./errors.ts";
+import { ClusterAdmin } from "./cluster-admin.ts";
 import type { PointInTime, TopicPartitionRef } from "./consumer-types.ts";
 import { listOffsetsAt, lookupTimestamp, type FoundOffset } from "./offset-lookup.ts";
-import type { UnaryMethod, UnaryMethods } from "./transport.ts";
 import type { DeleteRecordsResult } from "../rpc/admin-messages.ts";
-
-/** The error of one item of an answer, or undefined. */
-function itemError(errorCode: number, message: string, what: string): ProtocolError | undefined {
-  if (errorCode === 0) return undefined;
-  const name = errorNameOf(errorCode);
-  return new ProtocolError(name, `${what}: ${message === "" ? name : message}`, { context: { what } });
-}
 
 interface WireTopicResult {
   readonly name: string;
@@ -41,15 +33,19 @@ interface WireTopicResult {
 }
 
 /**
- * Topics, their configuration, and the cluster. Questions go to any broker that answers; changes go once, to a broker
- * that has just answered, because a change whose answer was lost may have been made.
+ * Topics, their configuration, and (inherited) the cluster. Questions go to any broker that answers; changes go once, to
+ * a broker that has just answered, because a change whose answer was lost may have been made.
  */
-export class Admin {
+export class Admin extends ClusterAdmin {
   readonly #context: ClientContext;
+  readonly #calls: AdminCalls;
 
   /** Made by `LograftClient.admin`. */
   constructor(deps: { readonly context: ClientContext }) {
+    const calls = new AdminCalls(deps);
+    super({ calls });
     this.#context = deps.context;
+    this.#calls = calls;
   }
 
   /** @throws ProtocolError TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG... */
@@ -66,20 +62,20 @@ export class Admin {
       })),
       validateOnly: options.validateOnly ?? false,
     };
-    const { results } = await this.#change("CreateTopics", request, options);
+    const { results } = await this.#calls.change("CreateTopics", request, options);
     return checked(results.map(topicOutcome), options);
   }
 
   /** @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION... */
   async deleteTopics(names: readonly string[], options: ItemOptions = {}): Promise<TopicOutcome[]> {
-    const { results } = await this.#change("DeleteTopics", { names }, options);
+    const { results } = await this.#calls.change("DeleteTopics", { names }, options);
     return checked(results.map(topicOutcome), options);
   }
 
   async listTopics(
     options: AdminOptions & { readonly includeInternal?: boolean } = {},
   ): Promise<TopicSummary[]> {
-    const { topics } = await this.#ask(
+    const { topics } = await this.#calls.ask(
       "ListTopics",
       { includeInternal: options.includeInternal ?? false },
       options,
@@ -89,7 +85,7 @@ export class Admin {
 
   /** @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION... */
   async describeTopics(names: readonly string[], options: ItemOptions = {}): Promise<TopicDetails[]> {
-    const { topics } = await this.#ask("DescribeTopics", { names }, options);
+    const { topics } = await this.#calls.ask("DescribeTopics", { names }, options);
     const details = topics.map((topic): TopicDetails => ({
       name: topic.name,
       topicId: topic.topicId.toString("base64url"),
@@ -112,14 +108,14 @@ export class Admin {
       unset: change.unset ?? [],
       validateOnly: change.validateOnly ?? false,
     };
-    const { result } = await this.#change("AlterTopicConfigs", request, change);
+    const { result } = await this.#calls.change("AlterTopicConfigs", request, change);
     if (result !== null) checked([topicOutcome(result)], {});
   }
 
   /** @param total the new count, more than now. @throws ProtocolError INVALID_PARTITIONS... */
   async createPartitions(name: string, total: number, options: ValidateOptions = {}): Promise<void> {
     const request = { name, totalPartitions: total, validateOnly: options.validateOnly ?? false };
-    const { result } = await this.#change("CreatePartitions", request, options);
+    const { result } = await this.#calls.change("CreatePartitions", request, options);
     if (result !== null) checked([topicOutcome(result)], {});
     // The producers and consumers of this client need not wait for the age of their metadata.
     this.#context.metadata.requestUpdate();
@@ -159,79 +155,9 @@ export class Admin {
     });
   }
 
-  async describeCluster(options: AdminOptions = {}): Promise<ClusterDetails> {
-    const request = { topics: [], allTopics: false, allowAutoCreate: false };
-    const { clusterId, controllerId, brokers, features, maxBatchBytes } = await this.#ask(
-      "Metadata",
-      request,
-      options,
-    );
-    return { clusterId, controllerId, brokers, features, maxBatchBytes };
-  }
-
   /** Of a broker by its address ("host:port"), else of one that answers. */
   describeBrokerConfig(options: AdminOptions & { readonly address?: string } = {}): Promise<BrokerConfig> {
-    if (options.address === undefined) return this.#ask("DescribeBrokerConfig", {}, options);
-    return this.#context.transport.call(options.address, "DescribeBrokerConfig", {}, this.#bounds(options));
-  }
-
-  #bounds(options: AdminOptions): { readonly timeoutMs: number; readonly signal?: AbortSignal } {
-    const timeoutMs = options.timeoutMs ?? this.#context.requestTimeoutMs;
-    return options.signal === undefined ? { timeoutMs } : { timeoutMs, signal: options.signal };
-  }
-
-  /** A question: brokers are asked one after the other until one answers. */
-  async #ask<M extends UnaryMethod>(
-    method: M,
-    request: UnaryMethods[M]["request"],
-    options: AdminOptions,
-  ): Promise<UnaryMethods[M]["response"]> {
-    const found = await this.#firstAnswer(options, (address, bounds) =>
-      this.#context.transport.call(address, method, request, bounds),
-    );
-    return found.answer;
-  }
-
-  async #change<M extends UnaryMethod>(
-    method: M,
-    request: UnaryMethods[M]["request"],
-    options: AdminOptions,
-  ): Promise<UnaryMethods[M]["response"]> {
-    const probe = { topics: [], allTopics: false, allowAutoCreate: false };
-    const { address } = await this.#firstAnswer(options, (candidate, bounds) =>
-      this.#context.transport.call(candidate, "Metadata", probe, bounds),
-    );
-    return this.#context.transport.call(address, method, request, this.#bounds(options));
-  }
-
-  async #firstAnswer<T>(
-    options: AdminOptions,
-    call: (
-      address: string,
-      bounds: { readonly timeoutMs: number; readonly signal: AbortSignal },
-    ) => Promise<T>,
-  ): Promise<{ readonly address: string; readonly answer: T }> {
-    const { timeoutMs } = this.#bounds(options);
-    const backoff = new Backoff(this.#context.retry, this.#context);
-    using deadline = deadlineSignal(this.#context.clock, timeoutMs, options.signal);
-    let failure: LograftError | undefined;
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      for (const address of this.#context.metadata.candidates()) {
-        try {
-          const answer = await call(address, { timeoutMs, signal: deadline.signal });
-          return { address, answer };
-        } catch (error: unknown) {
-          if (!isLograftError(error) || !error.retriable || deadline.signal.aborted) {
-            throw deadline.signal.aborted ? (failure ?? error) : error;
-          }
-          failure = error;
-        }
-      }
-      if (round + 1 < MAX_ROUNDS) await this.#context.clock.sleep(backoff.nextMs(), deadline.signal);
-    }
-    throw (
-      failure ?? operationError("CONFIG_INVALID", "there is no broker to ask: the list of brokers is empty")
-    );
+    return this.#calls.askAt(options.address, "DescribeBrokerConfig", {}, options);
   }
 
   /** Splits the items by leader, asks each leader, and answers in the order of the items; old leaders are asked again. */
@@ -245,7 +171,7 @@ export class Admin {
       timeoutMs: number,
     ) => Promise<readonly R[]>,
   ): Promise<R[]> {
-    const { timeoutMs } = this.#bounds(options);
+    const { timeoutMs } = this.#calls.bounds(options);
     const { metadata, clock } = this.#context;
     const backoff = new Backoff(this.#context.retry, this.#context);
     using deadline = deadlineSignal(clock, timeoutMs, options.signal);
@@ -294,9 +220,6 @@ export class Admin {
   }
 }
 
-/** Passes over the known brokers before a question fails; within the deadline anyway. */
-const MAX_ROUNDS = 4;
-
 function topicOutcome(result: WireTopicResult): TopicOutcome {
   return {
     name: result.name,
@@ -328,13 +251,4 @@ function deletedRecords(
 function errorOfItem(item: DeletedRecords | FoundOffset | ProtocolError): ProtocolError | undefined {
   if (item instanceof ProtocolError) return item;
   return "error" in item ? item.error : undefined;
-}
-
-function checked<T extends { readonly error: ProtocolError | undefined }>(
-  items: T[],
-  options: ItemOptions,
-): T[] {
-  if (options.throwOnError === false) return items;
-  for (const { error } of items) if (error !== undefined) throw error;
-  return items;
 }

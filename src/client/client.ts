@@ -6,6 +6,7 @@ import type { Clock } from "../platform/clock.ts";
 import { NodeClock } from "../platform/node/node-clock.ts";
 import { NodeRandom } from "../platform/node/node-random.ts";
 import type { Random } from "../platform/random.ts";
+import { AdminCalls } from "./admin-calls.ts";
 import { Admin } from "./admin.ts";
 import type { ClientContext } from "./client-context.ts";
 import { Consumer } from "./consumer.ts";
@@ -85,7 +86,7 @@ export class LograftClient implements AsyncDisposable {
   async ready(options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {}): Promise<{
     readonly clusterId: string;
   }> {
-    const { clusterId } = await this.admin().describeCluster(options);
+    const { clusterId } = await new AdminCalls({ context: this.#context }).probe(options);
     return { clusterId };
   }
 

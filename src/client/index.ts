@@ -19,8 +19,6 @@ export { Admin } from "./admin.ts";
 export type {
   AdminOptions,
   BrokerConfig,
-  ClusterBroker,
-  ClusterDetails,
   ConfigChange,
   ConfigValue,
   DeletedRecords,
@@ -33,6 +31,16 @@ export type {
   TopicSummary,
   ValidateOptions,
 } from "./admin-types.ts";
+export type { AddressedOptions } from "./cluster-admin.ts";
+export type {
+  ClusterBroker,
+  ClusterDetails,
+  ElectedLeader,
+  FeatureLevel,
+  PartitionState,
+  QuorumDetails,
+  QuorumReplica,
+} from "./cluster-types.ts";
 export type { FoundOffset } from "./offset-lookup.ts";
 export { DeliveryError, isLograftError, type DeliveryErrorOptions, type DeliveryOutcome } from "./errors.ts";
 export { LograftError, type OperationErrorCode } from "../base/errors.ts";

@@ -1,4 +1,6 @@
 import type {
+  AddVoterRequest,
+  AddVoterResponse,
   AlterTopicConfigsRequest,
   AlterTopicConfigsResponse,
   CreatePartitionsRequest,
@@ -11,10 +13,22 @@ import type {
   DeleteTopicsResponse,
   DescribeBrokerConfigRequest,
   DescribeBrokerConfigResponse,
+  DescribeClusterRequest,
+  DescribeClusterResponse,
+  DescribeQuorumRequest,
+  DescribeQuorumResponse,
   DescribeTopicsRequest,
   DescribeTopicsResponse,
+  ElectLeadersRequest,
+  ElectLeadersResponse,
   ListTopicsRequest,
   ListTopicsResponse,
+  RemoveVoterRequest,
+  RemoveVoterResponse,
+  UnregisterBrokerRequest,
+  UnregisterBrokerResponse,
+  UpdateFeatureRequest,
+  UpdateFeatureResponse,
 } from "../rpc/admin-messages.ts";
 import type {
   InitProducerRequest,
@@ -54,6 +68,25 @@ export interface UnaryMethods {
     readonly request: DescribeBrokerConfigRequest;
     readonly response: DescribeBrokerConfigResponse;
   };
+  readonly DescribeCluster: {
+    readonly request: DescribeClusterRequest;
+    readonly response: DescribeClusterResponse;
+  };
+  readonly DescribeQuorum: {
+    readonly request: DescribeQuorumRequest;
+    readonly response: DescribeQuorumResponse;
+  };
+  readonly AddVoter: { readonly request: AddVoterRequest; readonly response: AddVoterResponse };
+  readonly RemoveVoter: { readonly request: RemoveVoterRequest; readonly response: RemoveVoterResponse };
+  readonly UnregisterBroker: {
+    readonly request: UnregisterBrokerRequest;
+    readonly response: UnregisterBrokerResponse;
+  };
+  readonly ElectLeaders: { readonly request: ElectLeadersRequest; readonly response: ElectLeadersResponse };
+  readonly UpdateFeature: {
+    readonly request: UpdateFeatureRequest;
+    readonly response: UpdateFeatureResponse;
+  };
 }
 
 export type UnaryMethod = keyof UnaryMethods;
@@ -71,6 +104,13 @@ export const UNARY_SERVICES: { readonly [M in UnaryMethod]: "ClientService" | "A
   CreatePartitions: "AdminService",
   DeleteRecords: "AdminService",
   DescribeBrokerConfig: "AdminService",
+  DescribeCluster: "AdminService",
+  DescribeQuorum: "AdminService",
+  AddVoter: "AdminService",
+  RemoveVoter: "AdminService",
+  UnregisterBroker: "AdminService",
+  ElectLeaders: "AdminService",
+  UpdateFeature: "AdminService",
 };
 
 /** Bounds of one unary call. */

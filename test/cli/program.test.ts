@@ -5,13 +5,29 @@ describe("help", () => {
   test("lists every command", async () => {
     const { code, stdout, stderr } = await cli(["--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    for (const name of ["start", "topic", "produce", "consume", "log", "bench", "config"]) {
+    for (const name of [
+      "start",
+      "cluster",
+      "node",
+      "partitions",
+      "features",
+      "topic",
+      "produce",
+      "consume",
+      "log",
+      "bench",
+      "config",
+    ]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${name}\\b`, "m"));
     }
   });
 
   test.each([
     ["topic", ["create", "list", "describe", "alter-config", "add-partitions", "offsets", "trim", "delete"]],
+    ["cluster", ["info", "quorum", "health", "add-voter", "remove-voter"]],
+    ["node", ["list", "describe", "unregister"]],
+    ["partitions", ["elect-preferred"]],
+    ["features", ["describe", "upgrade"]],
     ["log", ["dump", "verify"]],
     ["bench", ["produce", "consume", "e2e"]],
     ["config", ["print"]],
@@ -40,6 +56,10 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["topic", "create"], "missing required argument 'names'"],
     [["topic", "list", "--fly"], "unknown option '--fly'"],
     [["topic", "add-partitions", "t"], "required option '-t, --total <n>' not specified"],
+    [["cluster", "add-voter", "first"], "node first: a whole number from 0 up is needed"],
+    [["cluster", "health", "--watch", "--interval", "1ms"], "--interval 1ms: at least 50ms"],
+    [["node", "describe", "-1"], "id -1: a whole number from 0 up is needed"],
+    [["features", "upgrade", "--feature", "raft.version"], "--feature raft.version: write it as key=value"],
     [["topic", "list", "--timeout", "soon"], "--timeout soon: not a duration"],
     [["topic", "list", "--timeout", "0"], "--timeout 0: nothing can be done in no time"],
     [["topic", "list", "--lane", "fast"], "--lane fast: there is direct and grpc-js"],

@@ -58,6 +58,8 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
   produceFate: (request: ProduceRequest) => ProduceFate = () => "ok";
   /** Thrown by unary calls to the named method. */
   callError: (method: UnaryMethod, address: string) => Error | undefined = () => undefined;
+  /** Answers of unary calls that the fake does not know by itself. */
+  readonly answers: { [M in UnaryMethod]?: (request: unknown, address: string) => unknown } = {};
   /** Brokers that refuse connections. */
   readonly down = new Set<number>();
   /** Leaders that metadata still names although they are no longer. */
@@ -114,6 +116,8 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     if (this.down.has(nodeOf(address))) {
       throw operationError("CONNECTION_FAILED", `${address} is down`, { retriable: true });
     }
+    const answer = this.answers[method];
+    if (answer !== undefined) return answer(request, address) as UnaryMethods[M]["response"];
     return this.#answer(method, request) as UnaryMethods[M]["response"];
   }
 

@@ -2,37 +2,61 @@ import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
+export interface BrokerProcessOptions {
+  readonly dataDirectory: string;
+  /** For clients; 0 takes a free one. */
+  readonly port: number;
+  /** "key=value"; they win over what the harness sets. */
+  readonly settings?: readonly string[];
+}
+
 /** A broker in a process of its own, to be killed for real. It runs from the sources, so no build can be stale. */
 export class BrokerProcess implements AsyncDisposable {
-  readonly address: string;
   readonly dataDirectory: string;
+  /** Resolves when the broker has printed that it is ready. Rejects when it ends before that; the text has its stderr. */
+  readonly ready: Promise<this>;
   readonly #child: ChildProcess;
   readonly #output: OutputTail;
+  #address = "";
 
-  private constructor(child: ChildProcess, output: OutputTail, address: string, dataDirectory: string) {
+  private constructor(child: ChildProcess, dataDirectory: string) {
     this.#child = child;
-    this.#output = output;
-    this.address = address;
+    this.#output = new OutputTail(child);
     this.dataDirectory = dataDirectory;
+    this.ready = readyAddress(child, this.#output).then((address) => {
+      this.#address = address;
+      return this;
+    });
+    // It may be killed before anybody waits for it.
+    this.ready.catch(() => undefined);
   }
 
-  /** Resolves when the broker has printed that it is ready. @throws when it ends before that; the text has its stderr. */
-  static async start(options: {
-    readonly dataDirectory: string;
-    readonly port: number;
-    readonly settings?: readonly string[];
-  }): Promise<BrokerProcess> {
+  /** Starts a process and does not wait: founders of a cluster are ready together or not at all. */
+  static launch(options: BrokerProcessOptions): BrokerProcess {
     const args = ["start", "--json", "--data-dir", options.dataDirectory];
     args.push("--set", `listeners=CLIENT://127.0.0.1:${options.port}`);
     for (const setting of options.settings ?? []) args.push("--set", setting);
-    const child = spawn(process.execPath, [CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-    const output = new OutputTail(child);
-    const address = await readyAddress(child, output);
-    return new BrokerProcess(child, output, address, options.dataDirectory);
+    const child = spawn(process.execPath, [CLI, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"), ...process.env },
+    });
+    return new BrokerProcess(child, options.dataDirectory);
+  }
+
+  /** As `launch`; resolves when the broker is ready. @throws when it ends before that. */
+  static async start(options: BrokerProcessOptions): Promise<BrokerProcess> {
+    return BrokerProcess.launch(options).ready;
+  }
+
+  /** "host:port"; empty until it is ready. */
+  get address(): string {
+    return this.#address;
   }
 
   get pid(): number {
@@ -51,6 +75,16 @@ export class BrokerProcess implements AsyncDisposable {
   /** What the broker logged, the newest megabyte of it. */
   get log(): string {
     return this.#output.text;
+  }
+
+  /** SIGSTOP: it stays connected and does nothing. */
+  pause(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#child.kill("SIGCONT");
   }
 
   /** SIGKILL; resolves when the process is gone. */

@@ -1,8 +1,15 @@
 import type { Command } from "commander";
 import type { CliEnvironment } from "../context.ts";
-import { CliContext } from "../context.ts";
+import { Output } from "../output.ts";
+import { ParentWatch } from "../parent-watch.ts";
 import type { ConfigOptions } from "./config.ts";
 import { effectiveConfig, withConfigOptions } from "./config.ts";
+
+interface StartOptions extends ConfigOptions {
+  readonly json?: boolean;
+  readonly logLevel: string;
+  readonly exitWithParent?: boolean;
+}
 
 /** `lograft start`: a broker in this process, until SIGINT or SIGTERM. */
 export function addStartCommand(program: Command, environment: CliEnvironment): void {
@@ -10,24 +17,28 @@ export function addStartCommand(program: Command, environment: CliEnvironment): 
     .description("start a broker and serve until SIGINT or SIGTERM")
     .option("--json", "print one JSON line when ready; logs as JSON")
     .option("--log-level <level>", "debug, info, warn or error", "info")
-    .action(async (options: ConfigOptions & { json?: boolean; logLevel: string }, command: Command) => {
-      await CliContext.run(command, environment, async (context) => {
-        const { parsed } = await effectiveConfig(options, environment.env);
-        // The other commands need no broker: they start faster without it.
-        const { runDaemon } = await import("../../main.ts");
-        const node = await runDaemon(
-          { parsed, logLevel: options.logLevel, isJson: options.json === true },
-          context.signal,
-        );
-        if (options.json === true) {
-          context.output.line(
-            JSON.stringify({ address: node.address, nodeId: node.nodeId, clusterId: node.clusterId }),
-          );
-        } else {
-          context.output.line(welcome(node));
-        }
-        await node.finished;
-      });
+    .option(
+      "--exit-with-parent",
+      "stop also when stdin ends, as it does when the program at its other end dies",
+    )
+    .action(async (options: StartOptions) => {
+      const { stdout, stderr, stdin, signal } = environment;
+      const isJson = options.json === true;
+      const output = new Output({ format: isJson ? "json" : "table", stdout, stderr });
+      const { parsed } = await effectiveConfig(options, environment.env);
+      using parent = options.exitWithParent === true ? new ParentWatch({ stdin, signal }) : undefined;
+      // The other commands need no broker: they start faster without it.
+      const { runDaemon } = await import("../../main.ts");
+      const node = await runDaemon({ parsed, logLevel: options.logLevel, isJson }, parent?.signal ?? signal);
+      const peer = parsed.config.listeners.find((listener) => listener.name === "PEER");
+      const { address, nodeId, clusterId } = node;
+      if (isJson) {
+        const peerAddress = peer === undefined ? undefined : `${peer.host}:${peer.port}`;
+        output.line(JSON.stringify({ address, nodeId, clusterId, peerAddress }));
+      } else {
+        output.line(welcome(node));
+      }
+      await node.finished;
     });
 }
 

@@ -1,0 +1,126 @@
+import { errorCodeOf } from "../model/error-code.ts";
+import { shownTopic } from "../model/topic-partition.ts";
+import { answered, checked, itemError } from "./admin-calls.ts";
+import type { AdminCalls } from "./admin-calls.ts";
+import type { AdminOptions, ItemOptions } from "./admin-types.ts";
+import type {
+  ClusterDetails,
+  ElectedLeader,
+  FeatureLevel,
+  PartitionState,
+  QuorumDetails,
+} from "./cluster-types.ts";
+
+/** A question that one broker shall answer: by its address ("host:port"), else any. */
+export interface AddressedOptions extends AdminOptions {
+  readonly address?: string;
+}
+
+const NOT_NEEDED = errorCodeOf("ELECTION_NOT_NEEDED");
+
+/**
+ * The part of `Admin` about brokers, the metadata quorum, leaders and feature levels. Changes are made by the
+ * controller; @throws LograftError NO_QUORUM when none was reached in time.
+ */
+export class ClusterAdmin {
+  readonly #calls: AdminCalls;
+
+  constructor(deps: { readonly calls: AdminCalls }) {
+    this.#calls = deps.calls;
+  }
+
+  /** What a broker knows of the cluster, without asking others. */
+  async describeCluster(options: AddressedOptions = {}): Promise<ClusterDetails> {
+    const cluster = await this.#calls.askAt(options.address, "DescribeCluster", {}, options);
+    return { ...cluster, answeredBy: answered(cluster.answeredBy, "DescribeCluster") };
+  }
+
+  /** Voters and observers of the metadata log: the leader's view, or without one that of the broker asked. */
+  async describeQuorum(options: AddressedOptions = {}): Promise<QuorumDetails> {
+    const quorum = await this.#calls.askAt(options.address, "DescribeQuorum", {}, options);
+    return { ...quorum, answeredBy: answered(quorum.answeredBy, "DescribeQuorum") };
+  }
+
+  /** The partitions of some topics, or of all. @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION. */
+  async listPartitions(
+    options: AdminOptions & { readonly topics?: readonly string[] } = {},
+  ): Promise<PartitionState[]> {
+    const request = {
+      topics: options.topics ?? [],
+      allTopics: options.topics === undefined,
+      allowAutoCreate: false,
+    };
+    const { topics } = await this.#calls.ask("Metadata", request, options);
+    return topics.flatMap((topic) => {
+      const error = itemError(topic.errorCode, topic.errorMessage, `topic ${shownTopic(topic.name)}`);
+      if (error !== undefined) throw error;
+      return topic.partitions.map(({ partition, leaderId, leaderEpoch, replicas, isr }) => ({
+        topic: topic.name,
+        partition,
+        leaderId,
+        leaderEpoch,
+        replicas,
+        isr,
+      }));
+    });
+  }
+
+  /**
+   * Gives a broker that follows the metadata log a vote. @throws ProtocolError DUPLICATE_VOTER, INVALID_VOTER_KEY when
+   * it is no observer that has caught up.
+   */
+  async addVoter(nodeId: number, options: AdminOptions = {}): Promise<void> {
+    await this.#calls.change("AddVoter", { nodeId }, options);
+  }
+
+  /** Takes a vote away. @throws ProtocolError VOTER_NOT_FOUND, INVALID_VOTER_KEY for the last voter. */
+  async removeVoter(
+    nodeId: number,
+    options: AdminOptions & {
+      /** Which of its quorum stores, when a wiped disk left an old one behind. */
+      readonly directoryId?: string;
+    } = {},
+  ): Promise<void> {
+    await this.#calls.change("RemoveVoter", { nodeId, directoryId: options.directoryId ?? "" }, options);
+  }
+
+  /** Forgets a broker that will not come back, so that its node id is free. @throws ProtocolError BROKER_ID_NOT_REGISTERED. */
+  async unregisterBroker(nodeId: number, options: AdminOptions = {}): Promise<void> {
+    await this.#calls.change("UnregisterBroker", { nodeId }, options);
+  }
+
+  /**
+   * Gives leadership back to the first replica of each partition of some topics, or of all. Partitions that it leads
+   * already succeed unchanged. @throws ProtocolError PREFERRED_LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION.
+   */
+  async electLeaders(
+    options: ItemOptions & { readonly topics?: readonly string[] } = {},
+  ): Promise<ElectedLeader[]> {
+    const request = { topics: options.topics ?? [], allTopics: options.topics === undefined };
+    const { results } = await this.#calls.change("ElectLeaders", request, options);
+    const elected = results.map(({ topic, partition, leaderId, errorCode, errorMessage }): ElectedLeader => {
+      const isNeeded = errorCode !== NOT_NEEDED;
+      const what = partition < 0 ? `topic ${shownTopic(topic)}` : `${topic}-${partition}`;
+      const error = isNeeded ? itemError(errorCode, errorMessage, what) : undefined;
+      return { topic, partition, leaderId, isChanged: isNeeded && error === undefined, error };
+    });
+    return checked(elected, options);
+  }
+
+  /**
+   * Finalizes a level of a feature; answers the feature as it then is. @throws ProtocolError FEATURE_UPDATE_FAILED when
+   * a broker does not support it, INVALID_UPDATE_VERSION.
+   */
+  async updateFeature(
+    name: string,
+    level: number,
+    options: AdminOptions & {
+      /** Check everything, change nothing. */
+      readonly isDryRun?: boolean;
+    } = {},
+  ): Promise<FeatureLevel> {
+    const request = { name, level, isDryRun: options.isDryRun ?? false };
+    const { feature } = await this.#calls.change("UpdateFeature", request, options);
+    return answered(feature, "UpdateFeature");
+  }
+}

@@ -1,0 +1,120 @@
+import type { ProtocolError } from "../model/error-code.ts";
+import type { TopicPartitionRef } from "./consumer-types.ts";
+
+/** A registered broker. */
+export interface ClusterBroker {
+  readonly nodeId: number;
+  /** Where clients reach it. */
+  readonly host: string;
+  readonly port: number;
+  /** "" when it has none. */
+  readonly rack: string;
+  /** The machine it runs on; "" when it does not say. */
+  readonly brokerHost: string;
+  /** "host:port" for other brokers; "" for a broker alone. */
+  readonly peerEndpoint: string;
+  readonly directoryId: string;
+  /** Another one after each start of its process. */
+  readonly incarnationId: string;
+  /** Metadata offset of its registration. */
+  readonly brokerEpoch: number;
+  /** It leads nothing and is in no ISR: not heard of, or not caught up yet. */
+  readonly isFenced: boolean;
+  /** Its leaderships are being moved away. */
+  readonly isShuttingDown: boolean;
+}
+
+/** A feature level of the cluster, and the levels that the answering broker supports. */
+export interface FeatureLevel {
+  readonly name: string;
+  /** Finalized; 0: not in use. */
+  readonly level: number;
+  /** Inclusive. */
+  readonly min: number;
+  /** Inclusive. */
+  readonly max: number;
+}
+
+/** The cluster as one broker knows it. */
+export interface ClusterDetails {
+  readonly clusterId: string;
+  /** The active controller; -1: none that this broker has heard of. */
+  readonly controllerId: number;
+  /** 0 before the first election. */
+  readonly controllerEpoch: number;
+  /** By node id. */
+  readonly brokers: readonly ClusterBroker[];
+  /** By name. */
+  readonly features: readonly FeatureLevel[];
+  /** Who answered, and from which state: two brokers at one offset have one hash, or one of them is wrong. */
+  readonly answeredBy: {
+    readonly nodeId: number;
+    /** Last applied entry of the metadata log; -1: none. */
+    readonly metadataOffset: number;
+    /** 53 bits. */
+    readonly stateHash: number;
+  };
+}
+
+/** A replica of the metadata log. */
+export interface QuorumReplica {
+  readonly nodeId: number;
+  /** Of its quorum store; "" when it is not known. */
+  readonly directoryId: string;
+  /** "host:port" of its peer listener; "" for a broker alone. */
+  readonly endpoint: string;
+  /** False: an observer, which has the log and no vote. */
+  readonly isVoter: boolean;
+  /** Exclusive; -1: nobody knows, since there is no leader. */
+  readonly logEndOffset: number;
+  /** The leader heard from it within the last election timeout. */
+  readonly isActive: boolean;
+  /** Close enough behind the leader to be made a voter. */
+  readonly isCaughtUp: boolean;
+}
+
+/** The Raft group of the metadata. */
+export interface QuorumDetails {
+  /** -1: none is known. */
+  readonly leaderId: number;
+  readonly epoch: number;
+  /** Last committed offset; -1: nothing is committed. */
+  readonly commitOffset: number;
+  /** Voters first, then observers, each by node id. */
+  readonly replicas: readonly QuorumReplica[];
+  /** The replica of the broker that answered. */
+  readonly answeredBy: {
+    readonly nodeId: number;
+    /** "leader", "candidate", "follower" or "observer". */
+    readonly role: string;
+    readonly epoch: number;
+    /** Exclusive. */
+    readonly logEndOffset: number;
+    /** Exclusive. */
+    readonly durableOffset: number;
+    /** Last applied entry; -1: none. */
+    readonly appliedOffset: number;
+    /** Last entry in its newest snapshot; -1: it has none. */
+    readonly snapshotOffset: number;
+    readonly stateHash: number;
+  };
+}
+
+/** Who has and who leads a partition. */
+export interface PartitionState extends TopicPartitionRef {
+  /** -1: nobody. */
+  readonly leaderId: number;
+  readonly leaderEpoch: number;
+  /** The first one is the preferred leader. */
+  readonly replicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
+/** What became of one partition whose leader was to be elected. */
+export interface ElectedLeader extends TopicPartitionRef {
+  /** Who leads it now; -1: nobody. */
+  readonly leaderId: number;
+  /** False also when its preferred replica led it before. */
+  readonly isChanged: boolean;
+  readonly error: ProtocolError | undefined;
+}

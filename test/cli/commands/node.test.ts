@@ -1,0 +1,73 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ProtocolError } from "../../../src/model/error-code.ts";
+import { FakeBrokers } from "../fake-brokers.ts";
+import { expectDone, fakeCli } from "../fake-cli.ts";
+
+let fake: FakeBrokers;
+
+beforeEach(async () => {
+  fake = await FakeBrokers.start(3);
+});
+
+afterEach(async () => {
+  await fake[Symbol.asyncDispose]();
+});
+
+describe("node", () => {
+  test("list shows where each broker is and whether it serves", async () => {
+    fake.setBroker(2, { isFenced: true });
+    expect(await expectDone(fake, ["node", "list"])).toMatchSnapshot();
+    const listed = JSON.parse(await expectDone(fake, ["node", "list", "--json"])) as {
+      nodeId: number;
+      rack: unknown;
+    }[];
+    expect(listed.map(({ nodeId, rack }) => [nodeId, rack])).toEqual([
+      [1, null],
+      [2, null],
+      [3, null],
+    ]);
+  });
+
+  test("describe shows a broker with its partitions and its own place in the metadata log", async () => {
+    fake.setPartition("orders", 2, { isr: [3, 1] });
+    fake.positions.set(2, { metadataOffset: 119, stateHash: 42 });
+    expect(await expectDone(fake, ["node", "describe", "2"])).toMatchSnapshot();
+    expect(JSON.parse(await expectDone(fake, ["node", "describe", "2", "--json"]))).toMatchObject({
+      nodeId: 2,
+      isController: false,
+      leaders: 1,
+      replicas: 3,
+      outOfSync: 1,
+      metadataOffset: "119",
+      stateHash: "42",
+      unreachable: null,
+    });
+  });
+
+  test("describe of a broker that does not answer says so and shows the rest", async () => {
+    fake.stop(2);
+    expect(await expectDone(fake, ["node", "describe", "2"])).toMatch(/^metadata +unknown: ./m);
+  });
+
+  test("describe of an unknown broker ends with 3 and names the known ones", async () => {
+    const { code, stderr } = await fakeCli(fake, ["node", "describe", "9"]);
+    expect(stderr).toContain("broker 9 is not registered; registered: 1, 2, 3; see: lograft node list");
+    expect(code).toBe(3);
+  });
+
+  test("unregister asks first; --yes does it", async () => {
+    const asked = await fakeCli(fake, ["node", "unregister", "3"]);
+    expect(asked.stderr).toContain("this would forget broker 3");
+    expect(asked.code).toBe(2);
+    expect(fake.changes).toEqual([]);
+    expect((await fakeCli(fake, ["node", "unregister", "3", "--yes"])).stderr).toBe(
+      "broker 3 is forgotten\n",
+    );
+    expect(fake.changes).toEqual([["unregisterBroker", { nodeId: 3 }]]);
+  });
+
+  test("unregister of an unknown broker ends with 3", async () => {
+    fake.refusal = new ProtocolError("BROKER_ID_NOT_REGISTERED", "broker 9 is not registered");
+    expect((await fakeCli(fake, ["node", "unregister", "9", "--yes"])).code).toBe(3);
+  });
+});
