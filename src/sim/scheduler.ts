@@ -8,20 +8,27 @@ import type { SimEvent } from "./event-heap.ts";
 export interface SchedulerOptions {
   /** Events that one `advance` or `runUntil...` may run before it is taken for an endless loop. Default 10 million. */
   readonly maxEventsPerRun?: number;
+  /** Called after each event when no promise continuation is left to run: the moment to check what must always hold. */
+  readonly afterEvent?: () => void;
 }
 
 /** Below this many cancelled events the heap is left as it is. */
 const COMPACT_ABOVE = 256;
 
+/** Events run in one turn of the real event loop, whose price is that of several events. */
+const EVENTS_PER_TURN = 32;
+
 /**
  * Virtual time for a whole simulated cluster: a heap of events, run one at a time in the order (due time, sequence).
  *
- * Between two events every promise continuation that can run does run. The barrier is one real turn of the event loop
- * (`setImmediate`): the engine empties the microtask queue before it. So a run is repeatable as long as the simulated
- * code waits only for promises and for this scheduler; a real timer, file or worker thread in it would break that.
+ * Between two events every promise continuation that can run does run. Each event is an immediate of the real event
+ * loop, and Node empties the microtask queue after each immediate, also between those of one turn. So a run is
+ * repeatable as long as the simulated code waits only for promises and for this scheduler; a real timer, file or worker
+ * thread in it would break that.
  */
 export class Scheduler {
   readonly #maxEventsPerRun: number;
+  readonly #afterEvent: (() => void) | undefined;
   readonly #heap = new EventHeap();
   #nowMs = 0;
   #sequence = 0;
@@ -32,6 +39,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions = {}) {
     this.#maxEventsPerRun = options.maxEventsPerRun ?? 10_000_000;
+    this.#afterEvent = options.afterEvent;
   }
 
   /** Milliseconds of virtual time since the start; may have a fraction. */
@@ -113,18 +121,23 @@ export class Scheduler {
   async #run(endMs: number, condition: () => boolean): Promise<boolean> {
     assert(!this.#isRunning, "the scheduler runs already: a simulated callback must not drive it");
     this.#isRunning = true;
+    let count = 0;
+    const step = (): boolean | undefined => {
+      if (count > 0) this.#afterEvent?.();
+      if (condition()) return true;
+      const event = this.#next(endMs);
+      if (event === undefined) return false;
+      if (count === this.#maxEventsPerRun) throw endlessError(count, event.dueMs);
+      count += 1;
+      this.#nowMs = event.dueMs;
+      this.#eventsRun += 1;
+      this.#fingerprint = mix(mix(this.#fingerprint, Math.round(event.dueMs * 1000)), event.sequence);
+      event.callback();
+      return undefined;
+    };
     try {
-      for (let count = 0; ; count++) {
-        await this.drain();
-        if (condition()) return true;
-        const event = this.#next(endMs);
-        if (event === undefined) return false;
-        if (count === this.#maxEventsPerRun) throw endlessError(count, event.dueMs);
-        this.#nowMs = event.dueMs;
-        this.#eventsRun += 1;
-        this.#fingerprint = mix(mix(this.#fingerprint, Math.round(event.dueMs * 1000)), event.sequence);
-        event.callback();
-      }
+      await this.drain();
+      return await runInTurns(step);
     } finally {
       this.#isRunning = false;
     }
@@ -153,6 +166,33 @@ export class Scheduler {
       this.#cancelledCount = 0;
     }
   }
+}
+
+/** Calls `step` in immediates, `EVENTS_PER_TURN` of them in a turn, until it answers something or throws. */
+function runInTurns(step: () => boolean | undefined): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    let isDone = false;
+    const once = (): void => {
+      if (isDone) return;
+      try {
+        const result = step();
+        if (result === undefined) return;
+        isDone = true;
+        resolve(result);
+      } catch (error: unknown) {
+        isDone = true;
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    const turn = (): void => {
+      for (let count = 1; count < EVENTS_PER_TURN; count++) setImmediate(once);
+      setImmediate(() => {
+        once();
+        if (!isDone) turn();
+      });
+    };
+    turn();
+  });
 }
 
 /** One step of FNV-1a over the low and the high half of a number. */

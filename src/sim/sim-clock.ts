@@ -13,12 +13,19 @@ export interface SimClockOptions {
 
 const DEFAULT_WALL_START_MS = 1_767_225_600_000;
 
+interface ArmedTimer {
+  readonly callback: () => void;
+  isCancelled: boolean;
+}
+
 /** The clock of one simulated process: virtual time from the shared scheduler, its own drift and wall offset. */
 export class SimClock implements Clock {
   readonly #scheduler: Scheduler;
   readonly #rate: number;
   #wallOffsetMs: number;
   #isStopped = false;
+  /** Timers that came due while the process stood still; undefined while it runs. */
+  #held: ArmedTimer[] | undefined;
 
   constructor(options: SimClockOptions, deps: { readonly scheduler: Scheduler }) {
     this.#scheduler = deps.scheduler;
@@ -45,9 +52,14 @@ export class SimClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    return this.#scheduler.schedule(this.#virtualDelay(delayMs), () => {
-      if (!this.#isStopped) callback();
-    });
+    const armed: ArmedTimer = { callback, isCancelled: false };
+    const event = this.#scheduler.schedule(this.#virtualDelay(delayMs), () => this.#fire(armed));
+    return {
+      cancel: () => {
+        armed.isCancelled = true;
+        event.cancel();
+      },
+    };
   }
 
   /** Runs after all events of this moment that were scheduled before. */
@@ -64,9 +76,27 @@ export class SimClock implements Clock {
     this.#wallOffsetMs += byMs;
   }
 
+  /** The process stands still (SIGSTOP): time goes on, and timers that come due wait for `resume`. */
+  pause(): void {
+    this.#held ??= [];
+  }
+
+  /** The process goes on: everything that came due meanwhile fires now, in order (H32). */
+  resume(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const armed of held) this.#scheduler.schedule(0, () => this.#fire(armed));
+  }
+
   /** The process died: no timer of this clock fires any more, and whoever sleeps on it sleeps for ever. */
   stop(): void {
     this.#isStopped = true;
+  }
+
+  #fire(armed: ArmedTimer): void {
+    if (this.#isStopped || armed.isCancelled) return;
+    if (this.#held === undefined) armed.callback();
+    else this.#held.push(armed);
   }
 
   /** The virtual delay after which this clock shows at least `delayMs` more; rounding must not let a timer fire early. */

@@ -10,7 +10,7 @@ import type { SimClockOptions } from "./sim-clock.ts";
 import { SimDisk } from "./sim-disk.ts";
 import type { SimDiskOptions } from "./sim-disk.ts";
 import { randomBatchCrash, SimKeyValueStorage } from "./sim-key-value.ts";
-import type { BatchCrashPolicy } from "./sim-key-value.ts";
+import type { BatchCrashPolicy, SimKeyValueDeps } from "./sim-key-value.ts";
 import { CrashPoint } from "./simulated-crash.ts";
 
 /** A simulated machine. */
@@ -19,6 +19,12 @@ export interface SimPlatformOptions {
   readonly seed: number;
   readonly clock?: SimClockOptions;
   readonly disk?: Omit<SimDiskOptions, "failAfterOperations">;
+  readonly keyValues?: {
+    /** How long the next batch of any store takes; asked once for each. Default: no time. */
+    readonly nextLatencyMs?: () => number;
+    /** See `SimKeyValueDeps`. */
+    readonly onDurable?: NonNullable<SimKeyValueDeps["onDurable"]>;
+  };
   /** Mutating operations, on disk and stores together, after which the process is dead. Default: never. */
   readonly failAfterOperations?: number;
 }
@@ -41,14 +47,16 @@ export class SimPlatform implements Platform {
   readonly disk: SimDisk;
   readonly keyValues: SimKeyValueStorage;
   readonly #crashPoint: CrashPoint;
+  readonly #options: SimPlatformOptions;
   readonly #scheduler: Scheduler;
 
-  private constructor(parts: Parts, scheduler: Scheduler) {
+  private constructor(parts: Parts, options: SimPlatformOptions, scheduler: Scheduler) {
     this.clock = parts.clock;
     this.random = parts.random;
     this.disk = parts.disk;
     this.keyValues = parts.keyValues;
     this.#crashPoint = parts.crashPoint;
+    this.#options = options;
     this.#scheduler = scheduler;
   }
 
@@ -58,8 +66,18 @@ export class SimPlatform implements Platform {
     const random = new SeededRandom(options.seed);
     const crashPoint = new CrashPoint(options.failAfterOperations);
     const disk = new SimDisk(options.disk ?? {}, { clock, random, crashPoint });
-    const keyValues = new SimKeyValueStorage({ crashPoint });
-    return new SimPlatform({ clock, random, disk, keyValues, crashPoint }, deps.scheduler);
+    const keyValues = new SimKeyValueStorage(keyValueDeps(options, crashPoint, clock));
+    return new SimPlatform({ clock, random, disk, keyValues, crashPoint }, options, deps.scheduler);
+  }
+
+  /** The process has crashed, by `crash`, `kill` or its own `failAfterOperations`. */
+  get isCrashed(): boolean {
+    return this.#crashPoint.isCrashed;
+  }
+
+  /** The process dies at the mutating operation after the next `operations` ones, wherever that is. */
+  crashAfter(operations: number): void {
+    this.#crashPoint.limitTo(operations);
   }
 
   /** Mutating operations done by this process, on disk and stores. */
@@ -69,6 +87,14 @@ export class SimPlatform implements Platform {
 
   openKeyValue(path: string): Promise<KeyValueStore> {
     return this.keyValues.open(path);
+  }
+
+  async hasKeyValue(path: string): Promise<boolean> {
+    return this.keyValues.has(path);
+  }
+
+  moveKeyValue(from: string, to: string): Promise<void> {
+    return this.keyValues.move(from, to);
   }
 
   /** Power cut: by default what was not synced is kept, lost or torn at random. */
@@ -93,7 +119,16 @@ export class SimPlatform implements Platform {
     );
     const crashPoint = new CrashPoint();
     const disk = this.disk.crash(policy, { clock, random, crashPoint });
-    const keyValues = this.keyValues.crash(batchPolicy, { crashPoint });
-    return new SimPlatform({ clock, random, disk, keyValues, crashPoint }, this.#scheduler);
+    const keyValues = this.keyValues.crash(batchPolicy, keyValueDeps(this.#options, crashPoint, clock));
+    return new SimPlatform({ clock, random, disk, keyValues, crashPoint }, this.#options, this.#scheduler);
   }
+}
+
+function keyValueDeps(options: SimPlatformOptions, crashPoint: CrashPoint, clock: SimClock): SimKeyValueDeps {
+  const { nextLatencyMs, onDurable } = options.keyValues ?? {};
+  return {
+    crashPoint,
+    ...(nextLatencyMs === undefined ? {} : { latency: { clock, nextMs: nextLatencyMs } }),
+    ...(onDurable === undefined ? {} : { onDurable }),
+  };
 }

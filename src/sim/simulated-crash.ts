@@ -11,7 +11,7 @@ export class SimulatedCrash extends Error {
  * once without a limit to learn the total, then once for each n in 0..total to crash at every point.
  */
 export class CrashPoint {
-  readonly #limit: number;
+  #limit: number;
   #count = 0;
   #isCrashed = false;
 
@@ -40,6 +40,11 @@ export class CrashPoint {
     if (this.#count >= this.#limit) this.crash();
     this.check();
     this.#count += 1;
+  }
+
+  /** The process dies at the mutating operation after the next `operations` ones. */
+  limitTo(operations: number): void {
+    this.#limit = this.#count + operations;
   }
 
   /** The process dies now. */

@@ -1,0 +1,77 @@
+import { SeededRandom } from "../platform/random.ts";
+import type { RaftSabotage } from "../raft/types.ts";
+import { planFaults } from "./faults.ts";
+import { InvariantViolation } from "./invariants/violation.ts";
+import { checkLiveness, checkQuiet } from "./liveness.ts";
+import { MarkerCounts } from "./markers.ts";
+import type { Marker } from "./markers.ts";
+import { MetadataCluster, TICK_MS } from "./metadata-cluster.ts";
+import { Nemesis } from "./nemesis.ts";
+import { Workload } from "./workload.ts";
+
+/** One simulated life of a cluster. */
+export interface SeedOptions {
+  readonly seed: number;
+  /** Ticks of 100 ms with faults; the phases in which all must get well come behind them. Default 80. */
+  readonly ticks?: number;
+  readonly sabotage?: RaftSabotage;
+}
+
+/** Why a seed failed. */
+export interface SeedFailure {
+  readonly invariant: string;
+  readonly message: string;
+  /** The last events before it, one line each. */
+  readonly events: readonly string[];
+}
+
+/** What became of a seed. */
+export interface SeedResult {
+  readonly seed: number;
+  readonly failure: SeedFailure | undefined;
+  /** Equal for two runs of one seed, or something is not repeatable. */
+  readonly traceHash: number;
+  readonly simulatedMs: number;
+  readonly markers: Readonly<Record<Marker, number>>;
+}
+
+export const DEFAULT_TICKS = 80;
+const SHOWN_EVENTS = 40;
+
+/** Runs one seed: faults and changes, then a healthy majority that must get on, then quiet, in which all must agree. */
+export async function runSeed(options: SeedOptions): Promise<SeedResult> {
+  const { seed, ticks = DEFAULT_TICKS, sabotage } = options;
+  const random = new SeededRandom(seed);
+  const markers = new MarkerCounts();
+  const dice = random.fraction();
+  const voterCount = dice < 0.65 ? 3 : dice < 0.75 ? 4 : 5;
+  const learnerCount = random.below(voterCount === 3 ? 3 : 2);
+  const cluster = new MetadataCluster(
+    { seed: random.below(2 ** 32), voterCount, learnerCount, ...(sabotage === undefined ? {} : { sabotage }) },
+    { markers },
+  );
+  const nemesis = new Nemesis({ cluster });
+  const workload = new Workload({ cluster, random: new SeededRandom(random.below(2 ** 32)) });
+  const durationMs = ticks * TICK_MS;
+  let failure: SeedFailure | undefined;
+  try {
+    cluster.start();
+    nemesis.begin(planFaults({ machineCount: cluster.machines.length, durationMs }, random));
+    workload.begin(60 + random.fraction() * 250);
+    await cluster.scheduler.advance(durationMs);
+    await checkLiveness(cluster, nemesis, workload);
+    await checkQuiet(cluster, workload);
+  } catch (error: unknown) {
+    failure = {
+      invariant: error instanceof InvariantViolation ? error.invariant : "NoBug",
+      message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      events: cluster.trace.lines(SHOWN_EVENTS),
+    };
+  }
+  const { counts } = cluster.network;
+  if (counts.duplicated > 0) markers.hit("duplicateDelivered", counts.duplicated);
+  if (counts.reordered > 0) markers.hit("reordered", counts.reordered);
+  cluster.dispose();
+  const simulatedMs = cluster.scheduler.nowMs;
+  return { seed, failure, traceHash: cluster.trace.hash, simulatedMs, markers: markers.toRecord() };
+}

@@ -1,0 +1,147 @@
+import type { Random } from "../platform/random.ts";
+import { PARTITION_SHAPES } from "./partition-shapes.ts";
+import type { PartitionShape } from "./partition-shapes.ts";
+import type { CrashKind, WipeKind } from "./sim-machine.ts";
+import type { LinkQuality } from "./sim-network.ts";
+
+/** Whom a fault is about: a machine by number, or whoever leads when it strikes. */
+export type FaultTarget = number | "leader";
+
+/** Something that goes wrong, with how long it lasts in ms. */
+export type Fault =
+  | { readonly kind: "crash"; readonly target: FaultTarget; readonly how: CrashKind; readonly downMs: number }
+  /** Power cut at a write chosen ahead: between any two awaits that touch the disk. */
+  | {
+      readonly kind: "crashAtWrite";
+      readonly target: FaultTarget;
+      readonly operations: number;
+      readonly downMs: number;
+    }
+  | { readonly kind: "crashAll"; readonly how: CrashKind; readonly downMs: number }
+  | { readonly kind: "restart"; readonly target: FaultTarget; readonly downMs: number }
+  | { readonly kind: "pause"; readonly target: FaultTarget; readonly forMs: number }
+  | { readonly kind: "partition"; readonly shape: PartitionShape; readonly forMs: number }
+  | { readonly kind: "badLinks"; readonly quality: LinkQuality; readonly forMs: number }
+  | { readonly kind: "slowLink"; readonly target: number; readonly extraMs: number; readonly forMs: number }
+  | { readonly kind: "resetConnections"; readonly target: FaultTarget }
+  | {
+      readonly kind: "slowDisk";
+      readonly target: FaultTarget;
+      readonly latencyMs: number;
+      readonly forMs: number;
+    }
+  | { readonly kind: "failedWrite"; readonly target: FaultTarget; readonly isApplied: boolean }
+  | { readonly kind: "wallJump"; readonly target: number; readonly byMs: number }
+  | { readonly kind: "wipe"; readonly target: number; readonly what: WipeKind; readonly downMs: number }
+  | { readonly kind: "damage"; readonly target: number; readonly downMs: number };
+
+export type FaultKind = Fault["kind"];
+
+/** A fault and when it strikes. */
+export interface PlannedFault {
+  readonly atMs: number;
+  readonly fault: Fault;
+}
+
+/** How often each kind is drawn when it is among those of a run. */
+const WEIGHTS: Readonly<Record<FaultKind, number>> = {
+  crash: 4,
+  crashAtWrite: 4,
+  crashAll: 1,
+  restart: 2,
+  pause: 4,
+  partition: 6,
+  badLinks: 5,
+  slowLink: 2,
+  resetConnections: 1,
+  slowDisk: 2,
+  failedWrite: 2,
+  wallJump: 1,
+  wipe: 2,
+  damage: 2,
+};
+
+const KINDS = Object.keys(WEIGHTS) as FaultKind[];
+
+/**
+ * Draws the faults of a run. Each run has a random choice of kinds, so that some runs see one kind in many combinations
+ * with itself, which an even mix of all never gives.
+ */
+export function planFaults(
+  options: { readonly machineCount: number; readonly durationMs: number },
+  random: Random,
+): PlannedFault[] {
+  const share = 0.25 + random.fraction() * 0.6;
+  const kinds = KINDS.filter(() => random.fraction() < share);
+  const meanGapMs = 400 + random.fraction() * 1_600;
+  const planned: PlannedFault[] = [];
+  if (kinds.length === 0) return planned;
+  for (let atMs = 500; ; ) {
+    atMs += random.fraction() * 2 * meanGapMs;
+    if (atMs >= options.durationMs) return planned;
+    planned.push({ atMs, fault: drawFault(drawKind(kinds, random), options.machineCount, random) });
+  }
+}
+
+function drawKind(kinds: readonly FaultKind[], random: Random): FaultKind {
+  let dice = random.below(kinds.reduce((sum, kind) => sum + WEIGHTS[kind], 0));
+  for (const kind of kinds) {
+    dice -= WEIGHTS[kind];
+    if (dice < 0) return kind;
+  }
+  return "crash";
+}
+
+function drawFault(kind: FaultKind, machineCount: number, random: Random): Fault {
+  const machine = (): number => random.below(machineCount);
+  const target = (): FaultTarget => (random.fraction() < 0.4 ? "leader" : machine());
+  const span = (min: number, max: number): number => Math.round(min + random.fraction() ** 2 * (max - min));
+  const how = (): CrashKind => (random.fraction() < 0.4 ? "kill" : "powerCut");
+  switch (kind) {
+    case "crash":
+      return { kind, target: target(), how: how(), downMs: span(50, 5_000) };
+    case "crashAtWrite":
+      return { kind, target: target(), operations: random.below(12), downMs: span(50, 3_000) };
+    case "crashAll":
+      return { kind, how: how(), downMs: span(50, 1_500) };
+    case "restart":
+      return { kind, target: target(), downMs: span(50, 2_000) };
+    case "pause":
+      return { kind, target: target(), forMs: span(200, 10_000) };
+    case "partition":
+      return {
+        kind,
+        shape: PARTITION_SHAPES[random.below(PARTITION_SHAPES.length)] ?? "split",
+        forMs: span(300, 6_000),
+      };
+    case "badLinks":
+      return { kind, quality: drawQuality(random), forMs: span(500, 6_000) };
+    case "slowLink":
+      return { kind, target: machine(), extraMs: span(20, 600), forMs: span(500, 5_000) };
+    case "resetConnections":
+      return { kind, target: target() };
+    case "slowDisk":
+      return { kind, target: target(), latencyMs: span(20, 1_500), forMs: span(300, 4_000) };
+    case "failedWrite":
+      return { kind, target: target(), isApplied: random.fraction() < 0.5 };
+    case "wallJump":
+      return { kind, target: machine(), byMs: (random.fraction() - 0.5) * 20 * 365 * 86_400_000 };
+    case "wipe": {
+      const what = (["store", "quorum", "disk"] as const)[random.below(3)] ?? "store";
+      return { kind, target: machine(), what, downMs: span(50, 2_000) };
+    }
+    case "damage":
+      return { kind, target: machine(), downMs: span(50, 2_000) };
+  }
+}
+
+function drawQuality(random: Random): LinkQuality {
+  return {
+    dropRate: random.fraction() * 0.2,
+    duplicateRate: random.fraction() * 0.2,
+    baseMs: 1 + random.fraction() * 20,
+    jitterMs: random.fraction() ** 2 * 150,
+    spikeRate: random.fraction() * 0.05,
+    spikeMs: 100 + random.fraction() * 1_500,
+  };
+}

@@ -1,0 +1,150 @@
+import { entryKey, HEADER_KEY } from "../quorum/store-format.ts";
+import type { Fault, FaultTarget, PlannedFault } from "./faults.ts";
+import type { MetadataCluster } from "./metadata-cluster.ts";
+import { linksOf } from "./partition-shapes.ts";
+import type { Links } from "./partition-shapes.ts";
+import { SimMachine } from "./sim-machine.ts";
+import { GOOD_LINKS } from "./sim-network.ts";
+
+/** Carries a plan of faults out on a cluster, as far as the cluster can bear them, and ends them. */
+export class Nemesis {
+  readonly #cluster: MetadataCluster;
+  /** What is wrong now, as the functions that mend it. */
+  readonly #ongoing = new Set<() => void>();
+  #isOver = false;
+
+  constructor(deps: { readonly cluster: MetadataCluster }) {
+    this.#cluster = deps.cluster;
+  }
+
+  /** Strikes as planned, times from now. */
+  begin(plan: readonly PlannedFault[]): void {
+    for (const { atMs, fault } of plan) {
+      this.#cluster.scheduler.schedule(atMs, () => {
+        if (!this.#isOver) this.strike(fault);
+      });
+    }
+  }
+
+  /** Nothing new goes wrong, and what is wrong is mended. Machines that are down start as they were going to. */
+  end(): void {
+    this.#isOver = true;
+    for (const mend of [...this.#ongoing]) mend();
+  }
+
+  strike(fault: Fault): void {
+    const cluster = this.#cluster;
+    cluster.trace.add("fault", { note: JSON.stringify(fault) });
+    switch (fault.kind) {
+      case "crash":
+        cluster.crash(this.#machine(fault.target), fault.how, fault.downMs);
+        break;
+      case "crashAtWrite":
+        cluster.crashAtWrite(this.#machine(fault.target), fault.operations, fault.downMs);
+        break;
+      case "crashAll":
+        for (const { index } of cluster.machines) cluster.crash(index, fault.how, fault.downMs);
+        break;
+      case "restart":
+        // Its end, if it comes, is told by the machine; a shutdown that hangs ends with a later fault or the run.
+        void cluster.machine(this.#machine(fault.target)).stop();
+        break;
+      case "pause":
+        this.#pause(this.#machine(fault.target), fault.forMs);
+        break;
+      case "partition": {
+        const leader = cluster.leader()?.index;
+        this.cut(linksOf(fault.shape, cluster.machines.length, leader, cluster.random), fault.forMs);
+        break;
+      }
+      case "badLinks":
+        cluster.network.setQuality(fault.quality);
+        this.#during(fault.forMs, () => cluster.network.setQuality(GOOD_LINKS));
+        break;
+      case "slowLink": {
+        const other = (fault.target + 1) % cluster.machines.length;
+        cluster.network.slowLink(fault.target, other, fault.extraMs);
+        this.#during(fault.forMs, () => cluster.network.slowLink(fault.target, other, 0));
+        break;
+      }
+      case "resetConnections":
+        cluster.machine(this.#machine(fault.target)).disconnect();
+        break;
+      case "slowDisk": {
+        const index = this.#machine(fault.target);
+        cluster.diskLatencyMs[index] = fault.latencyMs;
+        this.#during(fault.forMs, () => {
+          cluster.diskLatencyMs[index] = 2;
+        });
+        break;
+      }
+      case "failedWrite": {
+        const machine = cluster.machine(this.#machine(fault.target));
+        if (machine.node === undefined) break;
+        cluster.markers.hit("writeFailed");
+        machine.platform.keyValues.failNextBatch(`${SimMachine.quorumDirectory}/store`, "EIO", fault.isApplied);
+        break;
+      }
+      case "wallJump":
+        cluster.markers.hit("wallClockJumped");
+        cluster.machine(fault.target).platform.clock.jumpWall(fault.byMs);
+        break;
+      case "wipe":
+        this.#lose(fault.target, fault.downMs, (machine) => machine.wipe(fault.what));
+        break;
+      case "damage":
+        this.#lose(fault.target, fault.downMs, (machine) => this.#damage(machine));
+        break;
+    }
+  }
+
+  /** Cuts these links for a time. */
+  cut(links: Links, forMs: number): void {
+    const { network, markers } = this.#cluster;
+    markers.hit("partitioned");
+    network.cut(links);
+    this.#during(forMs, () => network.mend(links));
+  }
+
+  #pause(index: number, forMs: number): void {
+    const process = this.#cluster.machine(index).process;
+    if (process === undefined || process.isPaused) return;
+    this.#cluster.markers.hit("processPaused");
+    process.pause();
+    this.#during(forMs, () => {
+      if (process.isAlive) process.resume();
+    });
+  }
+
+  /** Takes a machine's memory, if the quorum can bear it. */
+  #lose(index: number, downMs: number, lose: (machine: SimMachine) => void): void {
+    const { safety, trace, checker } = this.#cluster;
+    if (!safety.mayLose(index) || checker.logs.onMachine(index) === undefined) return;
+    const machine = this.#cluster.machine(index);
+    this.#cluster.crash(index, "powerCut", downMs);
+    trace.add("storeLost", { from: index });
+    lose(machine);
+  }
+
+  #damage(machine: SimMachine): void {
+    const { checker, random } = this.#cluster;
+    const log = checker.logs.onMachine(machine.index);
+    if (log === undefined) return;
+    const at = log.snapshotIndex + random.below(log.lastIndex - log.snapshotIndex + 1);
+    machine.damage(at === log.snapshotIndex ? HEADER_KEY : entryKey(at));
+  }
+
+  #machine(target: FaultTarget): number {
+    if (target !== "leader") return target;
+    const { machines, random } = this.#cluster;
+    return this.#cluster.leader()?.index ?? random.below(machines.length);
+  }
+
+  #during(forMs: number, mend: () => void): void {
+    const once = (): void => {
+      if (this.#ongoing.delete(once)) mend();
+    };
+    this.#ongoing.add(once);
+    this.#cluster.scheduler.schedule(forMs, once);
+  }
+}

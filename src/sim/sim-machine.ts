@@ -1,0 +1,275 @@
+import { InvariantError } from "../base/assert.ts";
+import { errorMessage, LograftError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { MetadataNode } from "../broker/metadata-node.ts";
+import type { MetadataNodeOptions } from "../broker/metadata-node.ts";
+import { nodeId, randomClusterId } from "../model/ids.ts";
+import type { NodeId } from "../model/ids.ts";
+import { randomCrash } from "./crash-policy.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { SimControllerChannel } from "./sim-controller-channel.ts";
+import { randomBatchCrash } from "./sim-key-value.ts";
+import { endpointOf } from "./sim-network.ts";
+import type { SimNetwork } from "./sim-network.ts";
+import { SimPlatform } from "./sim-platform.ts";
+import type { SimPlatformOptions } from "./sim-platform.ts";
+import { SimProcess } from "./sim-process.ts";
+import { SimRaftTransport } from "./sim-raft-transport.ts";
+import { SimulatedCrash } from "./simulated-crash.ts";
+
+/** A machine with its disk, and the metadata node that runs on it, runs again, or does not run. */
+export interface SimMachineOptions {
+  /** From 0; the node id is one more. */
+  readonly index: number;
+  readonly platform: SimPlatformOptions;
+  /** Without what the machine itself remembers: node id, endpoint, cluster id. */
+  readonly node: Omit<MetadataNodeOptions, "quorum"> & {
+    readonly quorum: Omit<MetadataNodeOptions["quorum"], "nodeId" | "endpoint" | "clusterId">;
+  };
+}
+
+export interface SimMachineDeps {
+  readonly scheduler: Scheduler;
+  readonly network: SimNetwork<SimProcess>;
+  readonly logger: Logger;
+  readonly onStep: (process: SimProcess) => void;
+  readonly onSend: (process: SimProcess, message: Buffer) => void;
+  /** The store of this machine will not be found again. */
+  readonly onStoreLost: () => void;
+  /** A node came up on its store. */
+  readonly onOpened: (node: MetadataNode) => void;
+  /** The process ended by itself; undefined: by its clean shutdown. */
+  readonly onExit: (error: Error | undefined) => void;
+}
+
+/** How a process ends from outside: alone, or with its machine and what was not synced. */
+export type CrashKind = "kill" | "powerCut";
+
+/** What is lost: the log, the quorum's whole directory, or the disk and all that is on it. */
+export type WipeKind = "store" | "quorum" | "disk";
+
+/** Between two tries of a broker to join, ms. */
+const JOIN_RETRY_MS = 300;
+const LEAVE_TIMEOUT_MS = 2_000;
+
+export class SimMachine {
+  readonly index: number;
+  readonly nodeId: NodeId;
+  readonly endpoint: string;
+  readonly #options: SimMachineOptions;
+  readonly #deps: SimMachineDeps;
+  #platform: SimPlatform;
+  #process: SimProcess | undefined;
+  #node: MetadataNode | undefined;
+  #transport: SimRaftTransport | undefined;
+  #clusterId: string | undefined;
+  #directoryId: string;
+  #previousBrokerEpoch: number | undefined;
+  #wasCleanShutdown = false;
+
+  constructor(options: SimMachineOptions, deps: SimMachineDeps) {
+    this.index = options.index;
+    this.nodeId = nodeId(options.index + 1);
+    this.endpoint = endpointOf(options.index);
+    this.#options = options;
+    this.#deps = deps;
+    this.#platform = SimPlatform.create(options.platform, deps);
+    this.#directoryId = this.#newId();
+  }
+
+  /** Of its data; another one after its disk was replaced. */
+  get directoryId(): string {
+    return this.#directoryId;
+  }
+
+  get platform(): SimPlatform {
+    return this.#platform;
+  }
+
+  /** The process that runs, paused or not. */
+  get process(): SimProcess | undefined {
+    return this.#process;
+  }
+
+  /** The node of a process that has opened its store. */
+  get node(): MetadataNode | undefined {
+    return this.#process?.isAlive === true ? this.#node : undefined;
+  }
+
+  /** Where the quorum's store is on each machine. */
+  static readonly quorumDirectory = "/data/quorum";
+
+  /** Starts the program; does nothing when it runs. */
+  start(): void {
+    if (this.#process !== undefined) return;
+    const { scheduler, onStep } = this.#deps;
+    const process = new SimProcess(
+      { machine: this.index },
+      { platform: this.#platform, scheduler, onStep },
+    );
+    this.#process = process;
+    this.#run(process).catch((error: unknown) => this.#ended(process, asError(error)));
+  }
+
+  /** Ends the process from outside. True when a power cut took writes that had not been synced. */
+  crash(kind: CrashKind): boolean {
+    const process = this.#process;
+    if (process === undefined) return false;
+    this.#bury(process);
+    const { random } = this.#platform;
+    let lostCount = 0;
+    if (kind === "kill") {
+      this.#platform = this.#platform.kill();
+    } else {
+      const batches = randomBatchCrash(random);
+      this.#platform = this.#platform.crash(randomCrash(random), (path, count) => {
+        const keptCount = batches(path, count);
+        lostCount += count - keptCount;
+        return keptCount;
+      });
+    }
+    return lostCount > 0;
+  }
+
+  /** Whether the process has died at the operation that `crashAfter` named. */
+  get isCrashed(): boolean {
+    return this.#process !== undefined && this.#platform.isCrashed;
+  }
+
+  /** Controlled shutdown; `onExit` tells when it is over. */
+  async stop(): Promise<void> {
+    const [process, node] = [this.#process, this.node];
+    if (process === undefined || node === undefined) return;
+    await node.leave(LEAVE_TIMEOUT_MS);
+    await node.close();
+    if (!process.isAlive) return;
+    this.#wasCleanShutdown = true;
+    this.#ended(process, undefined);
+  }
+
+  /** All streams of the node to others break. */
+  disconnect(): void {
+    this.#transport?.disconnect();
+  }
+
+  /** Between two processes: what was on the disk is gone. */
+  wipe(kind: WipeKind): void {
+    this.#deps.onStoreLost();
+    if (kind === "disk") {
+      this.#platform = SimPlatform.create(this.#options.platform, this.#deps);
+      this.#directoryId = this.#newId();
+      this.#clusterId = undefined;
+      this.#previousBrokerEpoch = undefined;
+    }
+    this.#platform.keyValues.wipe(SimMachine.quorumDirectory);
+    // The disk has no latency of its own, so this is done before anything else happens.
+    if (kind === "quorum") void this.#platform.disk.removeDir(SimMachine.quorumDirectory);
+  }
+
+  /** Between two processes: a record of the store has vanished (H13). */
+  damage(key: Uint8Array): void {
+    this.#deps.onStoreLost();
+    this.#platform.keyValues.loseRecord(`${SimMachine.quorumDirectory}/store`, key);
+  }
+
+  async #run(process: SimProcess): Promise<void> {
+    const { network, logger, onSend, onOpened } = this.#deps;
+    const { node: options } = this.#options;
+    const transport = new SimRaftTransport({
+      network,
+      process,
+      onSend: (message) => onSend(process, message),
+    });
+    const clean = this.#wasCleanShutdown;
+    this.#wasCleanShutdown = false;
+    const node = await MetadataNode.open(
+      {
+        ...options,
+        quorum: {
+          ...options.quorum,
+          nodeId: this.nodeId,
+          endpoint: this.endpoint,
+          clusterId: this.#clusterId,
+        },
+      },
+      {
+        platform: this.#platform,
+        logger,
+        transport,
+        channel: new SimControllerChannel({ network, process }),
+        joinCluster: async (clusterId) => {
+          if (process.isAlive) this.#clusterId = clusterId;
+        },
+        onChange: () => undefined,
+        health: { loopAgeMs: () => 0, diskAgeMs: () => 0 },
+      },
+    );
+    if (!process.isAlive) return;
+    this.#node = node;
+    this.#transport = transport;
+    process.peer = node;
+    network.listen(this.endpoint, process);
+    onOpened(node);
+    node.start();
+    void this.#join(process, node, clean);
+    throw await node.failure;
+  }
+
+  /** Never rejects: what goes wrong for good ends the node, through its `failure`. */
+  async #join(process: SimProcess, node: MetadataNode, clean: boolean): Promise<void> {
+    const incarnationId = this.#newId();
+    const never = new AbortController();
+    while (process.isAlive) {
+      try {
+        const { brokerEpoch } = await node.join(
+          {
+            incarnationId,
+            directoryId: this.#directoryId,
+            previousBrokerEpoch: this.#previousBrokerEpoch,
+            wasCleanShutdown: clean,
+            host: `host${this.index}`,
+            port: 9092,
+            rack: null,
+            brokerHost: null,
+          },
+          never.signal,
+        );
+        this.#previousBrokerEpoch = brokerEpoch;
+        return;
+      } catch (error: unknown) {
+        if (!(error instanceof LograftError)) throw error;
+        this.#deps.logger.warn("the broker could not join", { node: this.nodeId, cause: errorMessage(error) });
+        await this.#platform.clock.sleep(JOIN_RETRY_MS);
+      }
+    }
+  }
+
+  #ended(process: SimProcess, error: Error | undefined): void {
+    // What a dead process still says, its own death included, is not heard.
+    if (!process.isAlive || error instanceof SimulatedCrash) return;
+    this.#bury(process);
+    this.#platform = this.#platform.kill();
+    this.#deps.onExit(error);
+  }
+
+  #bury(process: SimProcess): void {
+    this.#process = undefined;
+    this.#node = undefined;
+    this.#transport = undefined;
+    this.#deps.network.close(this.endpoint, process);
+    process.die();
+  }
+
+  #newId(): string {
+    return randomClusterId(this.#platform.random.bytes(16));
+  }
+}
+
+/** Whether an error that ended a process is a bug, not something a disk or another node did to it. */
+export function isBug(error: Error): boolean {
+  return error instanceof InvariantError || !(error instanceof LograftError);
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,259 @@
+import { deadlineSignal } from "../base/abort.ts";
+import { InvariantError } from "../base/assert.ts";
+import { errorMessage, LograftError } from "../base/errors.ts";
+import type { MetadataNode } from "../broker/metadata-node.ts";
+import type { ControllerRequest } from "../controller/requests.ts";
+import type { Random } from "../platform/random.ts";
+import { parseReplicaId } from "../quorum/replica-id.ts";
+import {
+  configToken,
+  producerIdsToken,
+  removalToken,
+  topicToken,
+} from "./invariants/metadata-model.ts";
+import { mustHold } from "./invariants/violation.ts";
+import type { MetadataCluster } from "./metadata-cluster.ts";
+import type { SimMachine } from "./sim-machine.ts";
+
+/** How long a client waits for an answer, ms. */
+const CALL_TIMEOUT_MS = 3_000;
+/** After an unknown outcome a voter change may still be on its way for so long, ms. */
+const STRAY_MS = 4_000;
+
+type Operation = (machine: SimMachine, node: MetadataNode) => Promise<void>;
+
+/**
+ * Clients of the metadata: changes topics, configurations, producer ids and the voters through whatever node they happen
+ * to ask, and remembers every change that was acknowledged.
+ */
+export class Workload {
+  readonly #cluster: MetadataCluster;
+  readonly #random: Random;
+  readonly #pending = new Set<{ readonly machine: SimMachine }>();
+  readonly #deleted = new Set<string>();
+  #counter = 0;
+  #isOver = false;
+
+  constructor(deps: { readonly cluster: MetadataCluster; readonly random: Random }) {
+    this.#cluster = deps.cluster;
+    this.#random = deps.random;
+  }
+
+  /** Calls that nodes which still run have not answered. */
+  pendingOn(machines: ReadonlySet<number>): number {
+    let count = 0;
+    for (const { machine } of this.#pending) if (machines.has(machine.index)) count += 1;
+    return count;
+  }
+
+  /** Begins an operation every so often, until `end`. */
+  begin(meanGapMs: number): void {
+    const next = (): void => {
+      if (this.#isOver) return;
+      this.#cluster.scheduler.schedule(this.#random.fraction() * 2 * meanGapMs, next);
+      const machines = this.#cluster.machines.filter(({ node, process }) => node && process?.isPaused === false);
+      const machine = machines[this.#random.below(Math.max(machines.length, 1))];
+      if (machine !== undefined) this.#start(machine, this.#draw());
+    };
+    next();
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+
+  /** A change through this machine's node, which a healthy cluster must acknowledge. */
+  probe(machine: SimMachine): void {
+    this.#start(machine, (_machine, node) => this.#createTopic(node, 1));
+  }
+
+  /** Brokers whose disk was replaced cannot come back until somebody says that the old one is gone. */
+  forgetReplaced(asked: SimMachine): void {
+    for (const { index, nodeId, directoryId } of this.#cluster.machines) {
+      const known = this.#cluster.checker.model.image.broker(nodeId);
+      if (known === undefined || known.directoryId === directoryId || !known.isFenced) continue;
+      this.#start(asked, async (_machine, node) => {
+        await this.#call(node, { type: "unregisterBroker", nodeId });
+        this.#cluster.trace.add("unregistered", { from: index });
+      });
+    }
+  }
+
+  #start(machine: SimMachine, operation: Operation): void {
+    const { node, process } = machine;
+    if (node === undefined || process === undefined) return;
+    const entry = { machine };
+    this.#pending.add(entry);
+    // The answer of a process that died never comes.
+    const forget = process.onDeath(() => {
+      if (this.#pending.delete(entry)) this.#cluster.checker.acknowledged.unknown();
+    });
+    operation(machine, node)
+      .catch((error: unknown) => this.#failed(machine, error))
+      .finally(() => {
+        forget();
+        this.#pending.delete(entry);
+      });
+  }
+
+  #failed(machine: SimMachine, error: unknown): void {
+    if (!(error instanceof LograftError)) {
+      this.#cluster.fail(error instanceof Error ? error : new InvariantError(String(error)));
+      return;
+    }
+    if (error.code === "TIMEOUT" || error.context["isIndefinite"] === true)
+      this.#cluster.checker.acknowledged.unknown();
+    this.#cluster.trace.add("callFailed", { from: machine.index, note: `${error.code} ${errorMessage(error)}` });
+  }
+
+  #draw(): Operation {
+    const dice = this.#random.below(100);
+    if (dice < 22) return (_machine, node) => this.#createTopic(node, 1 + this.#random.below(3));
+    if (dice < 30) return (_machine, node) => this.#deleteTopic(node);
+    if (dice < 52) return (_machine, node) => this.#alterConfig(node);
+    if (dice < 66) return (machine, node) => this.#allocateProducerIds(machine, node);
+    if (dice < 72) return (_machine, node) => this.#call(node, { type: "electLeaders", topics: undefined });
+    if (dice < 80) return () => this.#readAtLeader();
+    if (dice < 84) return () => this.#transfer();
+    if (dice < 88)
+      return async (machine) => {
+        this.forgetReplaced(machine);
+      };
+    return (_machine, node) => this.#changeVoters(node);
+  }
+
+  async #createTopic(node: MetadataNode, partitions: number): Promise<void> {
+    const name = `topic-${this.#counter++}`;
+    const active = [...node.image.brokers()].filter(({ isFenced }) => !isFenced).length;
+    const replicationFactor = Math.max(1, Math.min(active, 1 + this.#random.below(3)));
+    const { result } = await node.call(
+      {
+        type: "createTopics",
+        topics: [{ name, partitions, replicationFactor, configs: new Map() }],
+        validateOnly: false,
+      },
+      { timeoutMs: CALL_TIMEOUT_MS },
+    );
+    if (result[0]?.error !== "NONE") return;
+    this.#acknowledged(topicToken(name));
+    mustHold(
+      node.image.topic(name) !== undefined || this.#deleted.has(name),
+      "EffectIsSeen",
+      "a node was told of a topic that it does not see",
+      () => ({ node: node.nodeId, name }),
+    );
+  }
+
+  async #deleteTopic(node: MetadataNode): Promise<void> {
+    const name = this.#anyTopic(node);
+    if (name === undefined || this.#deleted.has(name)) return;
+    this.#deleted.add(name);
+    const { result } = await node.call(
+      { type: "deleteTopics", names: [name] },
+      { timeoutMs: CALL_TIMEOUT_MS },
+    );
+    if (result[0]?.error === "NONE") this.#acknowledged(removalToken(name));
+    else this.#deleted.delete(name);
+  }
+
+  async #alterConfig(node: MetadataNode): Promise<void> {
+    const name = this.#anyTopic(node);
+    if (name === undefined) return;
+    const value = String(1_000_000 + this.#counter++);
+    const { result } = await node.call(
+      {
+        type: "alterConfigs",
+        name,
+        set: new Map([["retention.ms", value]]),
+        unset: [],
+        validateOnly: false,
+      },
+      { timeoutMs: CALL_TIMEOUT_MS },
+    );
+    if (result.error === "NONE") this.#acknowledged(configToken(value));
+  }
+
+  async #allocateProducerIds(machine: SimMachine, node: MetadataNode): Promise<void> {
+    const brokerEpoch = node.image.broker(machine.nodeId)?.brokerEpoch;
+    if (brokerEpoch === undefined) return;
+    const { result } = await node.call(
+      { type: "allocateProducerIds", nodeId: machine.nodeId, brokerEpoch },
+      { timeoutMs: CALL_TIMEOUT_MS },
+    );
+    this.#acknowledged(producerIdsToken(result.first));
+    this.#cluster.markers.hit("producerIdsAllocated");
+  }
+
+  /** A read point must not lie before what was committed when it was asked for (H10). */
+  async #readAtLeader(): Promise<void> {
+    const leader = this.#cluster.leader();
+    const node = leader?.node;
+    if (leader === undefined || node === undefined || leader.process?.isPaused === true) return;
+    const committed = this.#cluster.checker.ledger.commitIndex;
+    using deadline = deadlineSignal(leader.platform.clock, CALL_TIMEOUT_MS);
+    const offset = await node.quorum.readBarrier(deadline.signal);
+    mustHold(offset >= committed, "LinearizableRead", "a read point lies before a committed change", () => ({
+      node: node.nodeId,
+      offset,
+      committed,
+    }));
+  }
+
+  async #transfer(): Promise<void> {
+    const leader = this.#cluster.leader();
+    if (leader?.node === undefined || leader.process?.isPaused === true) return;
+    using deadline = deadlineSignal(leader.platform.clock, CALL_TIMEOUT_MS);
+    await leader.node.quorum.transferLeadership(undefined, deadline.signal);
+  }
+
+  /** Adds or removes one voter, within what the quorum can bear. */
+  async #changeVoters(node: MetadataNode): Promise<void> {
+    const { safety, machines, checker, scheduler } = this.#cluster;
+    const voters = safety.committedVoters;
+    if (voters.length === 0 || safety.hasOpenChange) return;
+    const isVoter = (machine: SimMachine): boolean => {
+      const id = checker.logs.onMachine(machine.index)?.id;
+      return voters.some((voter) => voter.id === id);
+    };
+    const outside = machines.filter((machine) => !isVoter(machine) && machine.node !== undefined);
+    const removable = voters.filter(({ id }) => safety.mayRemove(id));
+    const lost = removable.find(({ id }) => checker.logs.of(id)?.isLost === true);
+    const added = outside[this.#random.below(Math.max(outside.length, 1))];
+    const removed = lost ?? removable[this.#random.below(Math.max(removable.length, 1))];
+    const mustGrow = voters.length < 3 && lost === undefined;
+    let request: ControllerRequest;
+    if (added !== undefined && (mustGrow || removed === undefined || this.#random.fraction() < 0.6)) {
+      request = { type: "addVoter", nodeId: added.nodeId };
+    } else {
+      const replica = removed === undefined ? undefined : parseReplicaId(removed.id);
+      if (replica === undefined || voters.length < 2) return;
+      request = { type: "removeVoter", ...replica };
+    }
+    const end = safety.begin({
+      type: request.type === "addVoter" ? "add" : "remove",
+      nodeId: request.nodeId,
+    });
+    try {
+      await this.#call(node, request);
+      end();
+    } catch (error: unknown) {
+      // Where the outcome is open, or the answer got lost, the change may still come.
+      scheduler.schedule(STRAY_MS, end);
+      throw error;
+    }
+  }
+
+  async #call(node: MetadataNode, request: ControllerRequest): Promise<void> {
+    await node.call(request, { timeoutMs: CALL_TIMEOUT_MS });
+  }
+
+  #acknowledged(token: string): void {
+    this.#cluster.trace.add("acknowledged", { note: token });
+    this.#cluster.checker.acknowledged.add(token);
+  }
+
+  #anyTopic(node: MetadataNode): string | undefined {
+    const names = Array.from(node.image.topics(), ({ name }) => name);
+    return names[this.#random.below(Math.max(names.length, 1))];
+  }
+}
