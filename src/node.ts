@@ -184,10 +184,7 @@ async function closeInOrder(
   try {
     await broker.close();
   } finally {
-    await Promise.all([
-      server.close({ graceMs: FAREWELL_MS }),
-      peerServer?.close({ graceMs: FAREWELL_MS }),
-    ]);
+    await Promise.all([server.close({ graceMs: FAREWELL_MS }), peerServer?.close({ graceMs: FAREWELL_MS })]);
     outbound?.close();
   }
 }

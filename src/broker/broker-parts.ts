@@ -5,7 +5,7 @@ import type { TopicImage } from "../metadata/image.ts";
 import type { MetadataDelta } from "../metadata/replay.ts";
 import { nodeId } from "../model/ids.ts";
 import type { ClusterId } from "../model/ids.ts";
-import type { BrokerDeps, BrokerOptions } from "./broker.ts";
+import type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
 import { ClusterHandler, notInClusterError } from "./handlers/cluster.ts";
 import { FetchHandler } from "./handlers/fetch.ts";
 import { MetadataHandler } from "./handlers/metadata.ts";
@@ -20,7 +20,6 @@ import { metadataNodeOptions } from "./metadata-options.ts";
 import { PartitionTable } from "./partition-table.ts";
 import { ServingHealth } from "./serving-health.ts";
 import { findLeftovers, openLogs } from "./storage.ts";
-
 
 /** What a broker is made of. */
 export interface BrokerParts {
@@ -73,7 +72,12 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     void node.failure.then((error) => failure.resolve(error));
     const table = new PartitionTable({ config }, { image: node.image, logs, logger });
     hosted.table = table;
-    for (const { topicPartition, topicId } of await findLeftovers(node.image, removed, { directory, logs }, deps)) {
+    for (const { topicPartition, topicId } of await findLeftovers(
+      node.image,
+      removed,
+      { directory, logs },
+      deps,
+    )) {
       table.deleteFiles(topicPartition.topic, topicId, [topicPartition.partition]);
     }
     return { logs, table, node, failure: failure.promise, ...handlersOf(options, deps, node, table) };

@@ -9,11 +9,10 @@ import type { ConfigRow, ParsedBrokerConfig } from "../model/configs.ts";
 import { randomClusterId, UUID_BYTES } from "../model/ids.ts";
 import type { ClusterId, NodeId } from "../model/ids.ts";
 import type { Platform } from "../platform/platform.ts";
-import type { RaftTransport } from "../quorum/raft-transport.ts";
+import type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
 import { assembleBroker } from "./broker-parts.ts";
 import type { BrokerParts } from "./broker-parts.ts";
 import type { ClusterOperations } from "./cluster-view.ts";
-import type { ControllerChannel } from "./controller-channel.ts";
 import type { FetchSession, FetchSink, FetchStreamOptions } from "./fetch-session.ts";
 import type { FetchedPartition } from "./fetched-partition.ts";
 import type { FetchCall } from "./handlers/fetch.ts";
@@ -30,28 +29,10 @@ import type { PublishCall, PublishResult } from "./handlers/publish.ts";
 import { openSubscription } from "./handlers/subscribe.ts";
 import type { SubscribeCall, SubscribeSink, Subscription } from "./handlers/subscribe.ts";
 import type { TopicDescription, TopicListing } from "./handlers/topics.ts";
-import type { PartitionLimits } from "./metadata-options.ts";
 import type { PeerEndpoint } from "./peer-endpoint.ts";
 import { WorkGate } from "./work-gate.ts";
 
-export interface BrokerOptions {
-  /** As `parseBrokerConfig` gave it. The data is in the first of `log.dirs`. */
-  readonly config: ParsedBrokerConfig;
-  /** "host:port" where other brokers reach this one; empty, the default: nowhere, it stands alone. */
-  readonly peerEndpoint?: string;
-  /** Default: 50,000 partitions of a topic, 200,000 of all. */
-  readonly limits?: PartitionLimits;
-  /** Room that is kept on the disk for metadata that must be written when it is full. Default 0. */
-  readonly diskReserveBytes?: number;
-}
-
-export interface BrokerDeps {
-  readonly platform: Platform;
-  readonly logger: Logger;
-  /** The ways to other brokers; none: a cluster of this broker alone. */
-  readonly transport?: RaftTransport;
-  readonly channel?: ControllerChannel;
-}
+export type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
 
 /** What clients are told to connect to. */
 export interface ClientAddress {
@@ -100,7 +81,10 @@ export class Broker implements AsyncDisposable {
   }
 
   /** Opens, takes part in the quorum, joins the cluster. @throws as `open` and `join`. */
-  static async start(options: BrokerOptions & { readonly advertised: ClientAddress }, deps: BrokerDeps): Promise<Broker> {
+  static async start(
+    options: BrokerOptions & { readonly advertised: ClientAddress },
+    deps: BrokerDeps,
+  ): Promise<Broker> {
     const broker = await Broker.open(options, deps);
     try {
       broker.takePart();

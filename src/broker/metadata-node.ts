@@ -249,7 +249,7 @@ export class MetadataNode implements PeerEndpoint {
           get nextOffset() {
             return quorum.nextOffset;
           },
-            propose: (records) =>
+          propose: (records) =>
             quorum.propose(encodeMetadataRecords(records), { isUrgent: !records.some(takesRoom) }),
         },
         voters: voterControlOf(quorum),

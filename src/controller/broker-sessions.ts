@@ -1,6 +1,6 @@
 import { assertNever } from "../base/assert.ts";
 import { LograftError, operationError } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
+import type { LogFields, Logger } from "../base/logger.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import { isRetriable } from "../model/error-code.ts";
 import type { NodeId } from "../model/ids.ts";
@@ -47,6 +47,9 @@ export interface BrokerSessionsDeps {
   /** The own hash that brokers' hashes are compared with, once there is one. */
   readonly checkpoint: () => OffsetHash | undefined;
 }
+
+/** The log takes nothing now, and will later. */
+const BUSY: ReadonlySet<string> = new Set(["BUFFER_EXHAUSTED", "DISK_FULL"]);
 
 /**
  * The controller's side of all heartbeat streams: registers brokers, lets them take part once they have the metadata,
@@ -119,7 +122,7 @@ export class BrokerSessions {
         this.#onRegister(stream, frame);
         return;
       case "heartbeat":
-        this.#onHeartbeat(stream, frame);
+        this.#onHeartbeatOrBusy(stream, frame);
         return;
       default:
         assertNever(frame);
@@ -145,7 +148,7 @@ export class BrokerSessions {
     const { brokerEpoch, isClean, error } = response;
     if (error !== "NONE") {
       this.#deps.logger.warn("a broker was refused", { nodeId, error, cause: response.errorMessage });
-      this.#afterCommit(decided, () => stream.refuse(refusalOf(response)));
+      this.#afterCommit(decided, () => this.#drop(stream, refusalOf(response)));
       return;
     }
     // The same process on a new stream, or the next one on the same data directory: the old stream is nobody's now.
@@ -153,9 +156,20 @@ export class BrokerSessions {
     stream.owner = nodeId;
     this.#liveness.begin({ nodeId, incarnationId, brokerEpoch }, stream.id);
     if (brokerEpoch !== knownEpoch) {
-      this.#report("broker registered", response, { nodeId, brokerEpoch, isClean });
+      this.#report("info", "broker registered", response, { nodeId, brokerEpoch, isClean });
     }
     this.#afterCommit(decided, () => stream.send({ type: "registered", brokerEpoch }));
+  }
+
+  /** What cannot be logged now is decided again with the next heartbeat; the broker has done nothing wrong. */
+  #onHeartbeatOrBusy(stream: SessionStream, frame: HeartbeatFrame): void {
+    try {
+      this.#onHeartbeat(stream, frame);
+    } catch (error: unknown) {
+      const isBusy = error instanceof LograftError && BUSY.has(String(error.code));
+      if (!isBusy || stream.owner === undefined) throw error;
+      this.#tell(stream, stream.owner, false);
+    }
   }
 
   #onHeartbeat(stream: SessionStream, frame: HeartbeatFrame): void {
@@ -190,11 +204,17 @@ export class BrokerSessions {
     if (isSick && broker?.isFenced === false) {
       const decided = this.#change([{ nodeId, brokerEpoch, isFenced: true }]);
       const reason = "its heartbeats come, but its data loop or its disk stands still";
-      this.#report("broker fenced", decided.response, { nodeId, brokerEpoch, reason, loopAgeMs, diskAgeMs });
+      this.#report("warn", "broker fenced", decided.response, {
+        nodeId,
+        brokerEpoch,
+        reason,
+        loopAgeMs,
+        diskAgeMs,
+      });
       this.#afterCommit(decided, () => this.#tell(stream, nodeId, false));
     } else if (mayServe && broker.isFenced) {
       const decided = this.#change([{ nodeId, brokerEpoch, isFenced: false }]);
-      this.#report("broker unfenced", decided.response, { nodeId, brokerEpoch });
+      this.#report("info", "broker unfenced", decided.response, { nodeId, brokerEpoch });
       this.#afterCommit(decided, () => this.#tell(stream, nodeId, false));
     } else {
       this.#tell(stream, nodeId, false);
@@ -207,7 +227,7 @@ export class BrokerSessions {
       decideControlledShutdown(image, { nodeId, brokerEpoch }, this.#options.rules),
     );
     const { response } = decided;
-    if (!wasShuttingDown) this.#report("broker shuts down", response, { nodeId, brokerEpoch });
+    if (!wasShuttingDown) this.#report("info", "broker shuts down", response, { nodeId, brokerEpoch });
     this.#afterCommit(decided, () => this.#tell(stream, nodeId, response.mayShutDown));
   }
 
@@ -233,7 +253,7 @@ export class BrokerSessions {
     try {
       const changes = dead.map(({ nodeId, brokerEpoch }) => ({ nodeId, brokerEpoch, isFenced: true }));
       const { response } = this.#change(changes);
-      this.#report("brokers fenced", response, { nodeIds, reason: "their sessions ended" });
+      this.#report("warn", "brokers fenced", response, { nodeIds, reason: "their sessions ended" });
       return true;
     } catch (error: unknown) {
       if (!(error instanceof LograftError)) throw error;
@@ -246,9 +266,9 @@ export class BrokerSessions {
     return this.#deps.decisions.decide((image) => decideBrokerStates(image, changes, this.#options.rules));
   }
 
-  #report(message: string, effects: PartitionEffects, fields: Readonly<Record<string, unknown>>): void {
+  #report(level: "info" | "warn", message: string, effects: PartitionEffects, fields: LogFields): void {
     const { changedPartitions, newlyLeaderless, uncleanElections } = effects;
-    this.#deps.logger.info(message, { ...fields, changedPartitions, newlyLeaderless });
+    this.#deps.logger[level](message, { ...fields, changedPartitions, newlyLeaderless });
     reportUncleanElections(this.#deps.logger, uncleanElections);
   }
 

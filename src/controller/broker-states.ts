@@ -1,5 +1,5 @@
 import type { BrokerImage, MetadataImage } from "../metadata/image.ts";
-import { isActive } from "../metadata/image.ts";
+import { isActive, isServing } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
 import type { NodeId } from "../model/ids.ts";
 import { PartitionChanges } from "./affected-partitions.ts";
@@ -51,7 +51,11 @@ export function decideBrokerStates(
     changedBrokers.push(nodeId);
     records.push({ type: "BrokerChange", nodeId, brokerEpoch, isFenced, isShuttingDown });
   }
-  const change = { isActive: (nodeId: NodeId) => isActive(next.get(nodeId) ?? image.broker(nodeId)) };
+  const brokerAfter = (nodeId: NodeId): BrokerImage | undefined => next.get(nodeId) ?? image.broker(nodeId);
+  const change = {
+    isActive: (nodeId: NodeId) => isActive(brokerAfter(nodeId)),
+    isServing: (nodeId: NodeId) => isServing(brokerAfter(nodeId)),
+  };
   const partitions = new PartitionChanges(rules, change, records);
   partitions.addThoseOf(image, changedBrokers);
   return { records, response: { changedBrokers, ...partitions.effects } };
@@ -69,7 +73,8 @@ export interface ControlledShutdownResult extends ItemOutcome, PartitionEffects 
 
 /**
  * A broker wants to stop: its leaderships go to others and it leaves every ISR, so that nobody waits for it when it is
- * gone. Partitions without another candidate have no leader until it is back. Asking again changes nothing.
+ * gone. What nobody else can lead it leads until it is fenced, and that has no leader until it is back. Asking again
+ * changes nothing.
  */
 export function decideControlledShutdown(
   image: MetadataImage,

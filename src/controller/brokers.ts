@@ -1,5 +1,5 @@
 import type { BrokerImage, MetadataImage } from "../metadata/image.ts";
-import { isActive } from "../metadata/image.ts";
+import { isActive, isServing } from "../metadata/image.ts";
 import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord } from "../metadata/records.ts";
 import type { NodeId } from "../model/ids.ts";
 import { PartitionChanges } from "./affected-partitions.ts";
@@ -60,6 +60,7 @@ export function decideRegister(
   const records: MetadataRecord[] = [{ type: "BrokerRegistration", ...broker, brokerEpoch, clean }];
   const change = {
     isActive: (other: NodeId) => other !== nodeId && isActive(image.broker(other)),
+    isServing: (other: NodeId) => other !== nodeId && isServing(image.broker(other)),
     lost: clean ? undefined : ({ nodeId, cause: "unclean" } as const),
   };
   const partitions = new PartitionChanges(rules, change, records);
@@ -128,6 +129,7 @@ export function decideUnregister(
     rules,
     {
       isActive: (other) => other !== nodeId && isActive(image.broker(other)),
+      isServing: (other) => other !== nodeId && isServing(image.broker(other)),
       lost: { nodeId, cause: "unregistered" },
     },
     records,

@@ -1,4 +1,4 @@
-import { isActive } from "../metadata/image.ts";
+import { isActive, isServing } from "../metadata/image.ts";
 import type { MetadataImage, TopicImage } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
 import type { NodeId } from "../model/ids.ts";
@@ -86,7 +86,10 @@ function applyToPartitions(
   const configs = new Map(topic.configs);
   for (const key of unset) configs.delete(key);
   for (const [key, value] of set) configs.set(key, value);
-  const change = { isActive: (nodeId: NodeId) => isActive(image.broker(nodeId)) };
+  const change = {
+    isActive: (nodeId: NodeId) => isActive(image.broker(nodeId)),
+    isServing: (nodeId: NodeId) => isServing(image.broker(nodeId)),
+  };
   const partitions = new PartitionChanges(rules, change, records);
   partitions.addTopic({ ...topic, configs }, () => true);
   return partitions.effects.uncleanElections;

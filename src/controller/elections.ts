@@ -1,5 +1,5 @@
 import type { MetadataImage, PartitionImage, TopicImage } from "../metadata/image.ts";
-import { isActive } from "../metadata/image.ts";
+import { isActive, isServing } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
 import { NO_NODE } from "../model/ids.ts";
 import type { NodeId } from "../model/ids.ts";
@@ -114,7 +114,11 @@ function preferredOf(
   before: PartitionImage,
   policy: PartitionPolicy,
 ): PartitionImage | undefined {
-  const change = { isActive: (nodeId: NodeId) => isActive(image.broker(nodeId)), isPreferredWanted: true };
+  const change = {
+    isActive: (nodeId: NodeId) => isActive(image.broker(nodeId)),
+    isServing: (nodeId: NodeId) => isServing(image.broker(nodeId)),
+    isPreferredWanted: true,
+  };
   // Nothing but the preferred replica is asked for here: an unclean election would be another thing.
   return changePartition(before, change, { ...policy, isUncleanElectionAllowed: false })?.next;
 }

@@ -8,6 +8,8 @@ import type { PartitionPolicy } from "./partition-rules.ts";
 export interface PartitionChange {
   /** The brokers as they are from now on: may this one lead and be in an ISR? */
   readonly isActive: (nodeId: NodeId) => boolean;
+  /** Still there though it is about to stop: a leader that nobody can follow serves to its last moment. */
+  readonly isServing: (nodeId: NodeId) => boolean;
   /** A broker that no longer has what it confirmed: it came back from an unclean end, or is given up. */
   readonly lost?: { readonly nodeId: NodeId; readonly cause: "unclean" | "unregistered" } | undefined;
   /** Give the leadership to the first replica if it is in the ISR. */
@@ -87,8 +89,12 @@ export function electMembers(
   policy: PartitionPolicy,
 ): PartitionElection {
   const minIsr = Math.min(policy.minInsyncReplicas, before.replicas.length);
-  const members = membersAfter(before, change, policy, minIsr);
-  return elect(before, change, policy, minIsr, members);
+  const elected = elect(before, change, policy, minIsr, membersAfter(before, change, policy, minIsr));
+  const isCleanlyLed = elected.leader !== NO_NODE && !elected.isUnclean;
+  if (isCleanlyLed || !change.isServing(before.leader)) return elected;
+  const isActive = (node: NodeId): boolean => node === before.leader || change.isActive(node);
+  const staying = { ...change, isActive };
+  return elect(before, staying, policy, minIsr, membersAfter(before, staying, policy, minIsr));
 }
 
 /** ISR, ELR and last known ELR before anyone is elected. */

@@ -64,6 +64,11 @@ export function isActive(broker: BrokerImage | undefined): boolean {
   return broker !== undefined && !broker.isFenced && !broker.isShuttingDown;
 }
 
+/** True when clients and brokers can still rely on this broker, also while it is on its way out. */
+export function isServing(broker: BrokerImage | undefined): boolean {
+  return broker?.isFenced === false;
+}
+
 /**
  * The least list of records whose replay gives this image, sorted so that equal images give equal lists: the content of
  * a snapshot, and what a state hash is taken of.

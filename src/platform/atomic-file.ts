@@ -58,7 +58,8 @@ export async function readIfPresent(disk: Disk, path: string): Promise<Buffer | 
   }
 }
 
-function parentOf(path: string): string {
+/** The directory a path is in, by its text. */
+export function parentOf(path: string): string {
   const separator = path.lastIndexOf("/");
   if (separator < 0) return ".";
   return separator === 0 ? "/" : path.slice(0, separator);

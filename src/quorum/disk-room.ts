@@ -25,6 +25,7 @@ export class DiskRoom {
   /** Accepted since the last look. */
   #promisedBytes = 0;
   #hasReserve = false;
+  #isReserving = false;
   #isLooking = false;
 
   constructor(
@@ -96,11 +97,12 @@ export class DiskRoom {
 
   /** Makes the reserve again where there is room for it, in the background. */
   keep(): void {
-    if (this.#reserveBytes === 0 || this.#hasReserve) return;
-    this.#hasReserve = true;
+    if (this.#reserveBytes === 0 || this.#hasReserve || this.#isReserving) return;
+    this.#isReserving = true;
     this.#reserving = this.#reserving.then(async () => {
       await this.#reserve.keep();
       this.#hasReserve = await this.#reserve.isKept();
+      this.#isReserving = false;
     });
     // A simulated process that died: nobody is left to be told.
     this.#reserving.catch(() => undefined);

@@ -1,5 +1,6 @@
 import { operationError } from "../base/errors.ts";
 import { randomClusterId, UUID_BYTES } from "../model/ids.ts";
+import type { NodeId } from "../model/ids.ts";
 import type { VoterSet } from "../raft/types.ts";
 import { encodeVoters } from "../raft/voter-set.ts";
 import type { AddressBook } from "./address-book.ts";
@@ -15,6 +16,8 @@ import { parseReplicaId, replicaIdOf } from "./replica-id.ts";
 
 /** Rounds in which the other founders are told; who was not there then finds out by asking. */
 const ANNOUNCE_ROUNDS = 5;
+/** Nodes whose last word is remembered. */
+const MAX_HEARD = 1024;
 
 interface JoiningDeps extends QuorumDeps {
   readonly storage: QuorumStorage;
@@ -33,6 +36,8 @@ export class Joining {
   #isRemembered: boolean;
   #missing = "";
   readonly #stopping = new AbortController();
+  /** What each node said last. */
+  readonly #heard = new Map<NodeId, string>();
   #beginning: Promise<void> | undefined;
   /** The cluster that another founder told of is being joined. */
   #adopting: Promise<void> | undefined;
@@ -84,8 +89,12 @@ export class Joining {
       this.#adopting ??= this.#guarded(() => this.#join(clusterId));
       return;
     }
-    const isNews = this.#clusterId === undefined || from.leader !== undefined;
-    if (isNews) this.#discovery?.wake();
+    // Only what is new: two who wait would otherwise wake each other without end.
+    const said = [from.directoryId, clusterId, from.leader?.directoryId, from.epoch].join();
+    if (this.#heard.get(from.nodeId) === said) return;
+    if (this.#heard.size >= MAX_HEARD) this.#heard.clear();
+    this.#heard.set(from.nodeId, said);
+    this.#discovery?.wake();
   }
 
   /** Ends the questions in progress, finishes what is being written. Idempotent. */

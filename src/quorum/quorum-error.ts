@@ -12,7 +12,7 @@ export function corruptError(
 
 /** @param isIndefinite true when the proposal may yet be committed by another leader. */
 export function notControllerError(leader: string | undefined, isIndefinite = false): ProtocolError {
-  const where = leader === undefined ? "none is known now" : `node ${leader} is`;
+  const where = leader === undefined ? "none is known now" : `${leader} is`;
   const text = isIndefinite
     ? `this node was the controller and is not any more (${where}); the change may still take effect`
     : `this node is not the controller (${where}); ask that one`;

@@ -97,7 +97,10 @@ export class QuorumNode {
       {
         clock: platform.clock,
         status: () => this.status,
-        input: (input) => this.#driver.input(input),
+        input: (input) => {
+          if (this.#isStopped) throw closedError();
+          return this.#driver.input(input);
+        },
         committed: ({ index, term }) => this.#pending.add(index, term),
       },
     );
@@ -190,7 +193,7 @@ export class QuorumNode {
   /** One Raft message from the wire; it must not be written to afterwards. What is not for this replica is dropped. */
   receive(message: Buffer): void {
     // Before it belongs to a cluster a node has no part in anything: it would vote without knowing for what.
-    if (this.clusterId === undefined || this.#driver.isStopped) return;
+    if (this.clusterId === undefined || this.#isStopped) return;
     let decoded: RaftMessage;
     try {
       decoded = decodeMessage(message);
@@ -239,7 +242,7 @@ export class QuorumNode {
    * @throws ProtocolError NOT_CONTROLLER; LograftError BUFFER_EXHAUSTED, DISK_FULL (both retriable), CLOSED.
    */
   propose(data: Buffer, options: { readonly isUrgent?: boolean } = {}): Proposal {
-    if (this.#driver.isStopped) throw closedError();
+    if (this.#isStopped) throw closedError();
     if (this.status.role !== "leader") throw this.#notController();
     const { maxPending = DEFAULT_MAX_PENDING } = this.#options;
     if (this.#pending.size >= maxPending) throw busyError(this.#pending.size);
@@ -268,7 +271,7 @@ export class QuorumNode {
    */
   async readBarrier(signal: AbortSignal): Promise<number> {
     throwIfAborted(signal);
-    if (this.#driver.isStopped) throw closedError();
+    if (this.#isStopped) throw closedError();
     const index = await abortable(this.#driver.readIndex(), signal);
     if (index === undefined) throw this.#notController();
     await this.waitApplied(index, signal);
@@ -286,7 +289,7 @@ export class QuorumNode {
    */
   async changeVoters(change: VoterChange, signal: AbortSignal): Promise<void> {
     throwIfAborted(signal);
-    if (this.#driver.isStopped) throw closedError();
+    if (this.#isStopped) throw closedError();
     if (this.status.role !== "leader") throw this.#notController();
     await abortable(this.#voterChanges.change(change, signal), signal);
   }
@@ -294,7 +297,8 @@ export class QuorumNode {
   /** Hands the leadership over, to the voter that is furthest by default. False: it did not come to that. */
   async transferLeadership(to: NodeId | undefined, signal: AbortSignal): Promise<boolean> {
     const { progress, role, term } = this.status;
-    if (role !== "leader" || this.#driver.isStopped) throw this.#notController();
+    if (this.#isStopped) throw closedError();
+    if (role !== "leader") throw this.#notController();
     const candidates = progress.filter(({ id, isVoter, isActive }) => {
       if (!isVoter || id === this.#id) return false;
       return to === undefined ? isActive : parseReplicaId(id)?.nodeId === to;
@@ -303,7 +307,7 @@ export class QuorumNode {
     if (best === undefined || !this.#driver.input((raw) => raw.transferLeadership(best.id))) return false;
     for (;;) {
       await this.#deps.platform.clock.sleep(this.#options.tickMs, signal);
-      if (this.#driver.isStopped) throw closedError();
+      if (this.#isStopped) throw closedError();
       const now = this.status;
       if (now.role !== "leader" || now.term !== term) return true;
       if (now.transferTarget === undefined) return false;
@@ -314,6 +318,10 @@ export class QuorumNode {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  get #isStopped(): boolean {
+    return this.#closing !== undefined || this.#driver.isStopped;
   }
 
   async #close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { errorMessage, LograftError, operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { randomTopicId, UUID_BYTES } from "../model/ids.ts";
+import { parentOf } from "../platform/atomic-file.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { RawNodeState } from "../raft/raw-node.ts";
 import type { VoterSet } from "../raft/types.ts";
@@ -169,7 +170,9 @@ class StorageOpener {
 
   async #created(store: RaftStore, identity: StoreIdentity): Promise<QuorumStorage> {
     await this.#snapshots.prepare({ index: 0, term: 0 });
-    await this.#deps.platform.disk.syncDir(this.#options.directory);
+    const { disk } = this.#deps.platform;
+    await disk.syncDir(this.#options.directory);
+    await disk.syncDir(parentOf(this.#options.directory));
     const knownVoters = this.#mirrored?.voters ?? [];
     await store.create(identity);
     await this.#mirror.write(() => unborn(identity, knownVoters));

@@ -39,6 +39,14 @@ export class Membership {
     return findVoter(this.voters, id) !== undefined;
   }
 
+  /**
+   * True for a voter, and for one whose removal is not known to be committed: its log may be the only one that has the
+   * removal, and then nobody else can win until it stood and passed it on (§4.2.2, Fig. 4.6).
+   */
+  mayStand(id: ReplicaId): boolean {
+    return this.#history.some(({ voters }) => findVoter(voters, id) !== undefined);
+  }
+
   append(index: number, voters: VoterSet): void {
     assert(index > this.votersIndex, "voters out of order", { index, after: this.votersIndex });
     this.#history.push({ index, voters });

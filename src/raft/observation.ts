@@ -30,8 +30,12 @@ export class Observation {
     if (this.#elapsed >= (isServed ? electionTicks : heartbeatTicks)) this.ask(raft);
   }
 
-  /** A voter that the others know at its address. */
+  /**
+   * A voter that the others know at its address. Without a leader a replica asks although it believes itself a voter:
+   * it may have been removed meanwhile.
+   */
   #isSettled(raft: Raft): boolean {
+    if (raft.leader === undefined) return false;
     return findVoter(raft.membership.voters, raft.id)?.endpoint === this.#endpoint;
   }
 }

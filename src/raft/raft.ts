@@ -111,9 +111,9 @@ export class Raft {
     return this.#leader !== undefined && this.#electionElapsed < this.options.electionTicks;
   }
 
-  /** Only a voter stands, and not while a snapshot is about to replace its log. */
+  /** Nobody stands while a snapshot is about to replace its log. */
   get mayStand(): boolean {
-    return this.membership.isVoter(this.id) && !this.intake.isInstalling;
+    return this.membership.mayStand(this.id) && !this.intake.isInstalling;
   }
 
   /** A leader whose first entry is committed, and with it everything before (H3). */
@@ -240,7 +240,7 @@ export class Raft {
   }
 
   #stand(role: "preCandidate" | "candidate"): void {
-    assert(this.mayStand, "only a voter stands", { id: this.id });
+    assert(this.mayStand, "who is no voter stands", { id: this.id });
     this.#leaveRole();
     this.#role = role;
     this.#leader = undefined;

@@ -41,8 +41,8 @@ export class ReadIndex {
 
   /** The reads that may be answered now that a majority has answered `round`. */
   confirm(round: number): ReadState[] {
-    let count = 0;
-    while ((this.#waiting[count]?.round ?? Infinity) <= round) count++;
+    const later = this.#waiting.findIndex((read) => read.round > round);
+    const count = later < 0 ? this.#waiting.length : later;
     return this.#waiting.splice(0, count).map(({ token, index }) => ({ token, index }));
   }
 

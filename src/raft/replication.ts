@@ -61,25 +61,24 @@ export function sendChunk(
 function replicateTo(raft: Raft, leadership: Leadership, progress: Progress): void {
   const { log, options } = raft;
   while (progress.canSend) {
-    if (log.termAt(progress.nextIndex - 1) === undefined) {
-      beginSnapshot(raft, leadership, progress);
-      return;
-    }
     const isBehind = progress.nextIndex <= log.lastIndex;
     const isCommitNews = log.commit > progress.sentCommit;
     // A probe is a question and may be empty; later an empty request is worth sending only for the commit index.
     if (progress.state !== "probe" && !isBehind && !isCommitNews) return;
-    sendAppend(raft, leadership, progress, options.maxAppendBytes);
-    if (!isBehind) return;
+    const isSent = sendAppend(raft, leadership, progress, options.maxAppendBytes);
+    if (!isSent || !isBehind) return;
   }
 }
 
-/** One append request; `maxBytes` 0: without entries. */
-function sendAppend(raft: Raft, leadership: Leadership, progress: Progress, maxBytes: number): void {
+/** One append request; `maxBytes` 0: without entries. Where its entries are gone, a snapshot begins instead: false. */
+function sendAppend(raft: Raft, leadership: Leadership, progress: Progress, maxBytes: number): boolean {
   const { log } = raft;
   const prevIndex = progress.nextIndex - 1;
   const prevTerm = log.termAt(prevIndex);
-  if (prevTerm === undefined) return;
+  if (prevTerm === undefined) {
+    beginSnapshot(raft, leadership, progress);
+    return false;
+  }
   const entries = maxBytes === 0 ? [] : log.slice(prevIndex + 1, maxBytes);
   raft.outbox.send({
     type: "AppendRequest",
@@ -90,6 +89,7 @@ function sendAppend(raft: Raft, leadership: Leadership, progress: Progress, maxB
     commit: log.commit,
   });
   progress.sent(prevIndex + entries.length, log.commit, leadership.now);
+  return true;
 }
 
 function beginSnapshot(raft: Raft, leadership: Leadership, progress: Progress): void {

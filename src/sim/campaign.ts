@@ -14,6 +14,8 @@ export interface SeedOptions {
   readonly seed: number;
   /** Ticks of 100 ms with faults; the phases in which all must get well come behind them. Default 80. */
   readonly ticks?: number;
+  /** How many of the last events a failure shows. Default 40. */
+  readonly shownEvents?: number;
   readonly sabotage?: RaftSabotage;
 }
 
@@ -36,18 +38,18 @@ export interface SeedResult {
 }
 
 export const DEFAULT_TICKS = 80;
-const SHOWN_EVENTS = 40;
+export const DEFAULT_SHOWN_EVENTS = 40;
 
 /** Runs one seed: faults and changes, then a healthy majority that must get on, then quiet, in which all must agree. */
 export async function runSeed(options: SeedOptions): Promise<SeedResult> {
-  const { seed, ticks = DEFAULT_TICKS, sabotage } = options;
+  const { seed, ticks = DEFAULT_TICKS, shownEvents = DEFAULT_SHOWN_EVENTS, sabotage } = options;
   const random = new SeededRandom(seed);
   const markers = new MarkerCounts();
   const dice = random.fraction();
   const voterCount = dice < 0.65 ? 3 : dice < 0.75 ? 4 : 5;
   const learnerCount = random.below(voterCount === 3 ? 3 : 2);
   const cluster = new MetadataCluster(
-    { seed: random.below(2 ** 32), voterCount, learnerCount, ...(sabotage === undefined ? {} : { sabotage }) },
+    { seed: random.below(2 ** 32), voterCount, learnerCount, shownEvents, ...(sabotage === undefined ? {} : { sabotage }) },
     { markers },
   );
   const nemesis = new Nemesis({ cluster });
@@ -65,7 +67,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
     failure = {
       invariant: error instanceof InvariantViolation ? error.invariant : "NoBug",
       message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      events: cluster.trace.lines(SHOWN_EVENTS),
+      events: cluster.trace.lines(shownEvents),
     };
   }
   const { counts } = cluster.network;

@@ -37,9 +37,14 @@ export async function checkLiveness(
     if (!isUnfenced(cluster, healthy)) return false;
     if (!isProbed) for (const index of healthy) workload.probe(cluster.machine(index));
     isProbed = true;
-    return workload.pendingOn(healthy) === 0 && cluster.checker.model.offset > committedBefore;
+    return workload.pendingOn(healthy).length === 0 && cluster.checker.model.offset > committedBefore;
   };
-  await within(cluster, LIVENESS_LIMIT_MS, isWell, "Liveness", () => stateOf(cluster, healthy));
+  const details = (): Record<string, unknown> => ({
+    ...stateOf(cluster, healthy),
+    pending: workload.pendingOn(healthy).map(({ machine, name, sinceMs }) => [machine.index + 1, name, sinceMs]),
+    committed: [committedBefore, cluster.checker.model.offset],
+  });
+  await within(cluster, LIVENESS_LIMIT_MS, isWell, "Liveness", details);
   caring.end();
 }
 
@@ -53,7 +58,7 @@ export async function checkQuiet(cluster: MetadataCluster, workload: Workload): 
   const { checker } = cluster;
   const isQuiet = (): boolean =>
     isUnfenced(cluster, all) &&
-    workload.pendingOn(all) === 0 &&
+    workload.pendingOn(all).length === 0 &&
     cluster.nodes().every((node) => node.quorum.appliedOffset === checker.ledger.commitIndex);
   await within(cluster, QUIET_LIMIT_MS, isQuiet, "Convergence", () => stateOf(cluster, all));
   caring.end();

@@ -26,6 +26,8 @@ export interface MetadataClusterOptions {
   readonly voterCount: number;
   /** Machines behind them, which join it as observers. */
   readonly learnerCount: number;
+  /** Events that the trace keeps as text. */
+  readonly shownEvents: number;
   readonly sabotage?: RaftSabotage;
 }
 
@@ -40,7 +42,6 @@ const HEARTBEAT_INTERVAL_MS = 500;
 const SNAPSHOT_AFTER_BYTES = 2_000;
 const KEEP_ENTRIES = 8;
 const MAX_CLOCK_DRIFT = 0.05;
-const TRACE_EVENTS = 400;
 
 /** Several metadata nodes on simulated machines, with everything that watches them. */
 export class MetadataCluster {
@@ -59,17 +60,17 @@ export class MetadataCluster {
   readonly #lostStores = new Set<number>();
   readonly #downSince = new Map<number, number>();
   readonly #machineOf = new Map<ReplicaId, number>();
-  /** How long a machine stays down after the crash that it was promised. */
+  /** Machines that will crash at a write, and how long they stay down then. */
   readonly #crashDownMs = new Map<number, number>();
   #failure: Error | undefined;
 
   constructor(options: MetadataClusterOptions, deps: { readonly markers: MarkerCounts }) {
-    const { seed, voterCount, learnerCount } = options;
+    const { seed, voterCount, learnerCount, shownEvents } = options;
     const machineCount = voterCount + learnerCount;
     this.markers = deps.markers;
     this.random = new SeededRandom(seed);
     this.scheduler = new Scheduler({ afterEvent: () => this.#afterStep(), maxEventsPerRun: 500_000 });
-    this.trace = new Trace({ capacity: TRACE_EVENTS }, { nowMs: () => this.scheduler.nowMs });
+    this.trace = new Trace({ capacity: shownEvents }, { nowMs: () => this.scheduler.nowMs });
     this.checker = new Checker({ markers: this.markers, onFenced: (node) => this.#fenced(node) });
     this.network = new SimNetwork({ machineCount }, { scheduler: this.scheduler, random: this.random });
     this.diskLatencyMs = Array.from({ length: machineCount }, () => 2);
@@ -114,6 +115,7 @@ export class MetadataCluster {
     const machine = this.machine(index);
     if (machine.process === undefined) return;
     this.trace.add("crash", { from: index, note: how });
+    this.#crashDownMs.delete(index);
     this.#downSince.set(index, this.scheduler.nowMs);
     if (machine.crash(how)) this.markers.hit("crashLostUnsynced");
     this.#startLater(index, downMs);
@@ -272,14 +274,12 @@ export class MetadataCluster {
   }
 
   #afterStep(): void {
+    for (const [index, downMs] of this.#crashDownMs) {
+      if (this.machine(index).isCrashed) this.crash(index, "powerCut", downMs);
+    }
     for (const process of this.#stepped) {
-      const machine = this.machine(process.machine);
-      if (machine.process !== process) continue;
-      if (machine.isCrashed) {
-        this.crash(machine.index, "powerCut", this.#crashDownMs.get(machine.index) ?? 500);
-      } else if (machine.node !== undefined) {
-        this.checker.look(machine.node);
-      }
+      const { node, process: current } = this.machine(process.machine);
+      if (current === process && node !== undefined) this.checker.look(node);
     }
     this.#stepped.clear();
     if (this.#failure !== undefined) throw asViolation(this.#failure);

@@ -65,10 +65,15 @@ export class SimConnection<Host extends NetworkHost, Frame> {
     client.handlers = handlers;
     const connection = new SimConnection<Host, Frame>(network, endpoint, client);
     const machine = machineOf(endpoint);
-    connection.#pass(from.machine, machine, 0, (isThrough) => {
-      if (isThrough) connection.#opened(machine, accept);
-      else client.end("closed");
-    });
+    // An address of no machine is never reached.
+    if (machine === undefined) {
+      network.scheduler.schedule(RETRY_MS, () => client.end("closed"));
+    } else {
+      connection.#pass(from.machine, machine, 0, (isThrough) => {
+        if (isThrough) connection.#opened(machine, accept);
+        else client.end("closed");
+      });
+    }
     return {
       send: (frame) => {
         if (connection.#server !== undefined) connection.#send(client, connection.#server, frame);

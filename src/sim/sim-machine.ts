@@ -48,6 +48,8 @@ export type CrashKind = "kill" | "powerCut";
 /** What is lost: the log, the quorum's whole directory, or the disk and all that is on it. */
 export type WipeKind = "store" | "quorum" | "disk";
 
+/** Made by whoever sets a broker up, and durable before anything is in it. */
+const DATA_DIRECTORY = "/data";
 /** Between two tries of a broker to join, ms. */
 const JOIN_RETRY_MS = 300;
 const LEAVE_TIMEOUT_MS = 2_000;
@@ -97,7 +99,7 @@ export class SimMachine {
   }
 
   /** Where the quorum's store is on each machine. */
-  static readonly quorumDirectory = "/data/quorum";
+  static readonly quorumDirectory = `${DATA_DIRECTORY}/quorum`;
 
   /** Starts the program; does nothing when it runs. */
   start(): void {
@@ -180,6 +182,8 @@ export class SimMachine {
       process,
       onSend: (message) => onSend(process, message),
     });
+    await this.#platform.disk.makeDir(DATA_DIRECTORY);
+    await this.#platform.disk.syncDir("/");
     const clean = this.#wasCleanShutdown;
     this.#wasCleanShutdown = false;
     const node = await MetadataNode.open(

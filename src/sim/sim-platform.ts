@@ -105,19 +105,19 @@ export class SimPlatform implements Platform {
     return this.#next(policy, batchPolicy);
   }
 
-  /** The process is killed and the machine lives: all that was written is there. */
-  kill(): SimPlatform {
-    return this.#next(keepAll, (_path, count) => count);
+  /** The process is killed and the machine lives: all that was written is there. The next one may be mortal too. */
+  kill(options: Pick<SimPlatformOptions, "failAfterOperations"> = {}): SimPlatform {
+    return this.#next(keepAll, (_path, count) => count, options.failAfterOperations);
   }
 
-  #next(policy: CrashPolicy, batchPolicy: BatchCrashPolicy): SimPlatform {
+  #next(policy: CrashPolicy, batchPolicy: BatchCrashPolicy, failAfterOperations?: number): SimPlatform {
     this.clock.stop();
     const { random } = this;
     const clock = new SimClock(
       { wallStartMs: this.clock.wallOffsetMs, rate: this.clock.rate },
       { scheduler: this.#scheduler },
     );
-    const crashPoint = new CrashPoint();
+    const crashPoint = new CrashPoint(failAfterOperations);
     const disk = this.disk.crash(policy, { clock, random, crashPoint });
     const keyValues = this.keyValues.crash(batchPolicy, keyValueDeps(this.#options, crashPoint, clock));
     return new SimPlatform({ clock, random, disk, keyValues, crashPoint }, this.#options, this.#scheduler);

@@ -30,8 +30,9 @@ export class SimProcess implements NetworkHost {
     this.#onStep = deps.onStep;
   }
 
+  /** False also between a crash at a write and the moment at which the others can notice it. */
   get isAlive(): boolean {
-    return this.#isAlive;
+    return this.#isAlive && !this.platform.isCrashed;
   }
 
   get isPaused(): boolean {
@@ -41,7 +42,7 @@ export class SimProcess implements NetworkHost {
   deliver(callback: () => void): void {
     if (this.#held !== undefined) {
       this.#held.push(callback);
-    } else if (this.#isAlive) {
+    } else if (this.isAlive) {
       this.#onStep(this);
       callback();
     }

@@ -14,13 +14,25 @@ import {
 import { mustHold } from "./invariants/violation.ts";
 import type { MetadataCluster } from "./metadata-cluster.ts";
 import type { SimMachine } from "./sim-machine.ts";
+import { SimulatedCrash } from "./simulated-crash.ts";
 
+const ELECT_LEADERS: ControllerRequest = { type: "electLeaders", topics: undefined };
 /** How long a client waits for an answer, ms. */
 const CALL_TIMEOUT_MS = 3_000;
 /** After an unknown outcome a voter change may still be on its way for so long, ms. */
 const STRAY_MS = 4_000;
 
-type Operation = (machine: SimMachine, node: MetadataNode) => Promise<void>;
+interface PendingCall {
+  readonly machine: SimMachine;
+  readonly name: string;
+  readonly sinceMs: number;
+}
+
+/** One thing a client does, through the node of a machine. */
+interface Operation {
+  readonly name: string;
+  run(node: MetadataNode): Promise<void>;
+}
 
 /**
  * Clients of the metadata: changes topics, configurations, producer ids and the voters through whatever node they happen
@@ -29,7 +41,7 @@ type Operation = (machine: SimMachine, node: MetadataNode) => Promise<void>;
 export class Workload {
   readonly #cluster: MetadataCluster;
   readonly #random: Random;
-  readonly #pending = new Set<{ readonly machine: SimMachine }>();
+  readonly #pending = new Set<PendingCall>();
   readonly #deleted = new Set<string>();
   #counter = 0;
   #isOver = false;
@@ -40,10 +52,8 @@ export class Workload {
   }
 
   /** Calls that nodes which still run have not answered. */
-  pendingOn(machines: ReadonlySet<number>): number {
-    let count = 0;
-    for (const { machine } of this.#pending) if (machines.has(machine.index)) count += 1;
-    return count;
+  pendingOn(machines: ReadonlySet<number>): PendingCall[] {
+    return [...this.#pending].filter(({ machine }) => machines.has(machine.index));
   }
 
   /** Begins an operation every so often, until `end`. */
@@ -64,7 +74,7 @@ export class Workload {
 
   /** A change through this machine's node, which a healthy cluster must acknowledge. */
   probe(machine: SimMachine): void {
-    this.#start(machine, (_machine, node) => this.#createTopic(node, 1));
+    this.#start(machine, { name: "probe", run: (node) => this.#createTopic(node) });
   }
 
   /** Brokers whose disk was replaced cannot come back until somebody says that the old one is gone. */
@@ -72,23 +82,25 @@ export class Workload {
     for (const { index, nodeId, directoryId } of this.#cluster.machines) {
       const known = this.#cluster.checker.model.image.broker(nodeId);
       if (known === undefined || known.directoryId === directoryId || !known.isFenced) continue;
-      this.#start(asked, async (_machine, node) => {
+      const run = async (node: MetadataNode): Promise<void> => {
         await this.#call(node, { type: "unregisterBroker", nodeId });
         this.#cluster.trace.add("unregistered", { from: index });
-      });
+      };
+      this.#start(asked, { name: "unregister", run });
     }
   }
 
   #start(machine: SimMachine, operation: Operation): void {
     const { node, process } = machine;
     if (node === undefined || process === undefined) return;
-    const entry = { machine };
+    const entry = { machine, name: operation.name, sinceMs: this.#cluster.scheduler.nowMs };
     this.#pending.add(entry);
     // The answer of a process that died never comes.
     const forget = process.onDeath(() => {
       if (this.#pending.delete(entry)) this.#cluster.checker.acknowledged.unknown();
     });
-    operation(machine, node)
+    operation
+      .run(node)
       .catch((error: unknown) => this.#failed(machine, error))
       .finally(() => {
         forget();
@@ -97,6 +109,10 @@ export class Workload {
   }
 
   #failed(machine: SimMachine, error: unknown): void {
+    if (error instanceof SimulatedCrash) {
+      this.#cluster.checker.acknowledged.unknown();
+      return;
+    }
     if (!(error instanceof LograftError)) {
       this.#cluster.fail(error instanceof Error ? error : new InvariantError(String(error)));
       return;
@@ -108,21 +124,18 @@ export class Workload {
 
   #draw(): Operation {
     const dice = this.#random.below(100);
-    if (dice < 22) return (_machine, node) => this.#createTopic(node, 1 + this.#random.below(3));
-    if (dice < 30) return (_machine, node) => this.#deleteTopic(node);
-    if (dice < 52) return (_machine, node) => this.#alterConfig(node);
-    if (dice < 66) return (machine, node) => this.#allocateProducerIds(machine, node);
-    if (dice < 72) return (_machine, node) => this.#call(node, { type: "electLeaders", topics: undefined });
-    if (dice < 80) return () => this.#readAtLeader();
-    if (dice < 84) return () => this.#transfer();
-    if (dice < 88)
-      return async (machine) => {
-        this.forgetReplaced(machine);
-      };
-    return (_machine, node) => this.#changeVoters(node);
+    if (dice < 24) return { name: "createTopic", run: (node) => this.#createTopic(node) };
+    if (dice < 32) return { name: "deleteTopic", run: (node) => this.#deleteTopic(node) };
+    if (dice < 54) return { name: "alterConfig", run: (node) => this.#alterConfig(node) };
+    if (dice < 68) return { name: "allocateProducerIds", run: (node) => this.#allocateProducerIds(node) };
+    if (dice < 74) return { name: "electLeaders", run: (node) => this.#call(node, ELECT_LEADERS) };
+    if (dice < 80) return { name: "read", run: () => this.#readAtLeader() };
+    if (dice < 84) return { name: "transfer", run: () => this.#transfer() };
+    return { name: "changeVoters", run: (node) => this.#changeVoters(node) };
   }
 
-  async #createTopic(node: MetadataNode, partitions: number): Promise<void> {
+  async #createTopic(node: MetadataNode): Promise<void> {
+    const partitions = 1 + this.#random.below(3);
     const name = `topic-${this.#counter++}`;
     const active = [...node.image.brokers()].filter(({ isFenced }) => !isFenced).length;
     const replicationFactor = Math.max(1, Math.min(active, 1 + this.#random.below(3)));
@@ -173,11 +186,12 @@ export class Workload {
     if (result.error === "NONE") this.#acknowledged(configToken(value));
   }
 
-  async #allocateProducerIds(machine: SimMachine, node: MetadataNode): Promise<void> {
-    const brokerEpoch = node.image.broker(machine.nodeId)?.brokerEpoch;
+  async #allocateProducerIds(node: MetadataNode): Promise<void> {
+    const { nodeId } = node;
+    const brokerEpoch = node.image.broker(nodeId)?.brokerEpoch;
     if (brokerEpoch === undefined) return;
     const { result } = await node.call(
-      { type: "allocateProducerIds", nodeId: machine.nodeId, brokerEpoch },
+      { type: "allocateProducerIds", nodeId, brokerEpoch },
       { timeoutMs: CALL_TIMEOUT_MS },
     );
     this.#acknowledged(producerIdsToken(result.first));

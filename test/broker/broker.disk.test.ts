@@ -40,7 +40,7 @@ test("records go to the disk and come back through a session after a restart", a
     );
   }
   await using broker = await start();
-  expect(broker.image.topic("orders")!.partitions[1]!.leaderEpoch).toBe(0);
+  const { leaderEpoch } = broker.image.topic("orders")!.partitions[1]!;
   const items: FetchedPartition[] = [];
   const received = new Promise<void>((resolve) => {
     const session = broker.openFetch(
@@ -53,7 +53,7 @@ test("records go to the disk and come back through a session after a restart", a
         },
       },
     );
-    session.add([{ topic: "orders", partition: 1, offset: 0, leaderEpoch: 0, generation: 1 }]);
+    session.add([{ topic: "orders", partition: 1, offset: 0, leaderEpoch, generation: 1 }]);
     session.grant(1_000_000);
   });
   await received;

@@ -358,7 +358,10 @@ describe("damage", () => {
     await machine.stop();
     const { disk } = machine.platform;
     const own = String(await machine.run(readIfPresent(disk, "data/meta.properties")));
-    const foreign = own.replace(/directory\.id=./, (text) => `${text.slice(0, -1)}${text.endsWith("0") ? "1" : "0"}`);
+    const foreign = own.replace(
+      /directory\.id=./,
+      (text) => `${text.slice(0, -1)}${text.endsWith("0") ? "1" : "0"}`,
+    );
     await machine.run(writeAtomically(disk, "data/meta.properties", Buffer.from(foreign)));
     await expect(machine.start()).rejects.toMatchObject({ code: "DUPLICATE_BROKER_REGISTRATION" });
     expect((await machine.run(machine.platform.disk.list("data"))).map(({ name }) => name)).toContain("a-0");

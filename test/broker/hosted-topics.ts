@@ -109,5 +109,8 @@ function registered(node: NodeId, brokerEpoch: number): readonly MetadataRecord[
     brokerHost: null,
     features: new Map(),
   } as const;
-  return [record, { type: "BrokerChange", nodeId: node, brokerEpoch, isFenced: false, isShuttingDown: false }];
+  return [
+    record,
+    { type: "BrokerChange", nodeId: node, brokerEpoch, isFenced: false, isShuttingDown: false },
+  ];
 }

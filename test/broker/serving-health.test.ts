@@ -3,7 +3,11 @@ import { ServingHealth } from "../../src/broker/serving-health.ts";
 import { Scheduler } from "../../src/sim/scheduler.ts";
 import { SimClock } from "../../src/sim/sim-clock.ts";
 
-function setUp(): { scheduler: Scheduler; health: ServingHealth; syncs: { completed: number; running: number } } {
+function setUp(): {
+  scheduler: Scheduler;
+  health: ServingHealth;
+  syncs: { completed: number; running: number };
+} {
   const scheduler = new Scheduler();
   const syncs = { completed: 0, running: 0 };
   const health = new ServingHealth({ clock: new SimClock({}, { scheduler }), syncs: () => syncs });

@@ -35,6 +35,9 @@ export async function killController(cluster: ClusterProcess, stream: TopicStrea
   };
 }
 
+/** Two election timeouts of the default configuration: who wants to stand has stood by then. */
+export const SETTLE_MS = 2000;
+
 /** What happened while the controller was stopped, and after it went on. */
 export interface ControllerPause {
   readonly paused: number;
@@ -49,7 +52,7 @@ export interface ControllerPause {
  */
 export async function pauseController(
   cluster: ClusterProcess,
-  options: { readonly pauseMs: number },
+  options: { readonly pauseMs: number; readonly settleMs: number },
 ): Promise<ControllerPause> {
   const before = await cluster.agreedController();
   const { nodeId } = before;
@@ -59,7 +62,7 @@ export async function pauseController(
   const electedMs = performance.now() - pausedAt;
   await sleep(Math.max(0, options.pauseMs - electedMs));
   cluster.broker(nodeId).resume();
-  const epochs = await settledEpochs(cluster, before);
+  const epochs = await settledEpochs(cluster, before, options.settleMs);
   return { paused: nodeId, electedMs, epochs };
 }
 
@@ -90,9 +93,14 @@ export const CUTS = {
   (cluster: ClusterProcess, leader: number, others: readonly [number, number]) => void
 >;
 
+export type CutName = keyof typeof CUTS;
+
+/** Elections that one fault may cost at most. */
+export const MAX_ELECTIONS = 3;
+
 /** What a cut did. */
 export interface CutResult {
-  readonly cut: keyof typeof CUTS;
+  readonly cut: CutName;
   /** From before the cut until all had agreed after it was healed. */
   readonly epochs: number;
   /** Until a change that began after the cut was acknowledged; a majority is always connected. */
@@ -103,7 +111,7 @@ export interface CutResult {
 export async function cutLinks(
   cluster: ClusterProcess,
   stream: TopicStream,
-  options: { readonly cut: keyof typeof CUTS; readonly forMs: number },
+  options: { readonly cut: CutName; readonly forMs: number; readonly settleMs: number },
 ): Promise<CutResult> {
   const before = await cluster.agreedController();
   const [one, other] = cluster.nodeIds.filter((nodeId) => nodeId !== before.nodeId);
@@ -113,8 +121,26 @@ export async function cutLinks(
   const changed = stream.nextChange();
   await sleep(options.forMs);
   cluster.healAll();
-  const epochs = await settledEpochs(cluster, before);
+  const epochs = await settledEpochs(cluster, before, options.settleMs);
   return { cut: options.cut, epochs, changedMs: (await changed) - cutAt };
+}
+
+/** Kills all brokers at the same moment, starts them again, and compares what they have with what they had. */
+export async function restartAll(
+  cluster: ClusterProcess,
+  topicCount: number,
+): Promise<{ readonly readyMs: number; readonly faults: readonly string[] }> {
+  await cluster.killAll();
+  const readyMs = await cluster.startAll();
+  const faults: string[] = [];
+  for (const nodeId of cluster.nodeIds) {
+    await using client = cluster.client([nodeId]);
+    const found = (await client.admin().listTopics()).length;
+    if (found !== topicCount) faults.push(`node ${nodeId} has ${found} topics of ${topicCount}`);
+  }
+  // Throws when two brokers at one offset differ.
+  await cluster.agreedState();
+  return { readyMs, faults };
 }
 
 async function nextController(cluster: ClusterProcess, before: NodeView): Promise<NodeView> {
@@ -131,12 +157,11 @@ async function nextController(cluster: ClusterProcess, before: NodeView): Promis
   });
 }
 
-/** How many epochs went by until all nodes named one controller that has stayed for a while. */
-async function settledEpochs(cluster: ClusterProcess, before: NodeView): Promise<number> {
+/** How many epochs went by until all nodes named one controller that has stayed for so long. */
+async function settledEpochs(cluster: ClusterProcess, before: NodeView, settleMs: number): Promise<number> {
   const settled = await cluster.until("the controller stays", async () => {
     const found = await cluster.agreedController();
-    // Two election timeouts: who wants to stand has stood.
-    await sleep(2000);
+    await sleep(settleMs);
     const still = await cluster.agreedController();
     return still.controllerEpoch === found.controllerEpoch ? still : undefined;
   });

@@ -73,7 +73,7 @@ export class ClusterProcess implements AsyncDisposable {
       await cluster.startAll();
       if (options.hasRelays === true) {
         // Founders have to list the same voters; behind relays each has its own ways to the others, so they come after.
-        await cluster.stopAll();
+        await cluster.killAll();
         cluster.#isRelayed = true;
         await cluster.startAll();
       }
@@ -176,11 +176,6 @@ export class ClusterProcess implements AsyncDisposable {
   /** SIGKILL to all at the same moment. */
   async killAll(): Promise<void> {
     await Promise.all([...this.#brokers.values()].map((broker) => broker.kill()));
-  }
-
-  /** SIGTERM to all at once; resolves when all are gone. */
-  async stopAll(): Promise<void> {
-    await Promise.all([...this.#brokers.values()].map((broker) => broker.stop()));
   }
 
   /** What a node says when it is asked itself; undefined when it does not answer in time. */

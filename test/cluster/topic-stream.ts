@@ -195,3 +195,14 @@ export class TopicStream {
     for (const waiter of early) waiter.resolve(at);
   }
 }
+
+const TOPICS_AT_ONCE = 100;
+
+/** Creates `prefix-0` to `prefix-N`, in requests of a hundred. */
+export async function createTopics(admin: Admin, prefix: string, count: number): Promise<void> {
+  const names = Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+  while (names.length > 0) {
+    const some = names.splice(0, TOPICS_AT_ONCE);
+    await admin.createTopics(some.map((name) => ({ name, partitions: 1 })));
+  }
+}

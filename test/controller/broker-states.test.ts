@@ -119,8 +119,11 @@ describe("controlled shutdown", () => {
     expect(cluster.shutDown(1)).toMatchObject({ error: "NONE", mayShutDown: true, changedPartitions: 1 });
     expect(cluster.shown("t")).toBe("2 [2,3] [] []");
     expect(cluster.state.broker(nodeId(1))).toMatchObject({ isFenced: false, isShuttingDown: true });
-    expect(cluster.shutDown(2)).toMatchObject({ mayShutDown: true, newlyLeaderless: 1 });
-    expect([cluster.shown("t"), cluster.shown("single")]).toEqual(["3 [3] [2] []", "- [] [2] []"]);
+    expect(cluster.shutDown(2)).toMatchObject({ mayShutDown: true, newlyLeaderless: 0 });
+    // What nobody else has it serves until it is gone.
+    expect([cluster.shown("t"), cluster.shown("single")]).toEqual(["3 [3] [2] []", "2 [2] [] []"]);
+    cluster.fence(2);
+    expect(cluster.shown("single")).toBe("- [] [2] []");
   });
 
   test("it gets nothing back while it stops, and all that waited for it after a clean restart", () => {

@@ -363,6 +363,30 @@ test("a registration that cannot be logged now is refused as one that may be tri
   expect(bench.isFenced(4)).toBe(false);
 });
 
+test("a heartbeat whose change cannot be logged now keeps its stream, and the next one gets it done", async () => {
+  const { bench, first } = await threeBrokers();
+  bench.log.refusal = operationError("BUFFER_EXHAUSTED", "busy");
+  first.beat({ diskAgeMs: SESSION_MS + 1 });
+  expect(first.stream.isClosed).toBe(false);
+  expect(first.last).toMatchObject({ type: "state", isFenced: false });
+  bench.log.refusal = undefined;
+  first.beat({ diskAgeMs: SESSION_MS + 1 });
+  await bench.scheduler.drain();
+  expect(bench.fencedIds()).toEqual([1]);
+});
+
+test("a process that said that it stops is not unfenced again when it comes back without the wish", async () => {
+  const { bench, first } = await threeBrokers();
+  first.beat({ wantsShutdown: true });
+  await bench.advance(1);
+  first.disconnect();
+  await bench.advance(1);
+  expect(bench.fencedIds()).toEqual([1]);
+  first.connect();
+  await bench.advance(2 * HEARTBEAT_MS);
+  expect(bench.fencedIds()).toEqual([1]);
+});
+
 test("streams past the bound push out the oldest one on which nobody registered", async () => {
   const { bench, brokers } = await ControllerBench.of(2, { maxStreams: 3 });
   const closed: string[] = [];

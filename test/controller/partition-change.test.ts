@@ -23,6 +23,8 @@ interface Given {
   /** Default: the first of the ISR. */
   readonly leader?: number;
   readonly active: readonly number[];
+  /** Unfenced, beside the active ones: about to stop. Default: none. */
+  readonly serving?: readonly number[];
   readonly lost?: number;
   readonly cause?: "unclean" | "unregistered";
   readonly isPreferredWanted?: boolean;
@@ -49,9 +51,10 @@ function partitionOf({
 
 /** The next state as "leader ISR ELR lastKnownElr, leaderEpoch/partitionEpoch", "!" behind it when it is unclean. */
 function outcomeOf(given: Given): string | undefined {
-  const { lost, cause = "unclean", active, isPreferredWanted = false } = given;
+  const { lost, cause = "unclean", active, serving = [], isPreferredWanted = false } = given;
   const change: PartitionChange = {
     isActive: (node) => active.includes(node),
+    isServing: (node) => serving.includes(node),
     lost: lost === undefined ? undefined : { nodeId: nodeId(lost), cause },
     isPreferredWanted,
   };
@@ -93,6 +96,17 @@ describe("members that go away", () => {
     [
       "a minimum above the replicas means all of them",
       { replicas: [1, 2], isr: [1, 2], active: [1, 2], policy: { minInsyncReplicas: 3 } },
+      undefined,
+    ],
+    [
+      "a leader that is about to stop and has no successor serves on",
+      { replicas: [1], isr: [1], active: [], serving: [1] },
+      undefined,
+    ],
+    ["one with a successor does not", { isr: [1, 2], active: [2], serving: [1] }, "2 [2] [1] [], 6/9"],
+    [
+      "one that serves on is better than an unclean leader",
+      { isr: [1], active: [3], serving: [1], policy: { isUncleanElectionAllowed: true } },
       undefined,
     ],
     ["a single replica waits for itself", { replicas: [1], isr: [1], active: [] }, "- [] [1] [], 6/9"],

@@ -132,7 +132,9 @@ export class TestCluster {
     if (image === undefined) throw new Error(`there is no topic ${topic}`);
     const { topicId, partitions } = image;
     const records = [...partitions.entries()].flatMap(([partition, before]) => {
-      const isr = before.replicas.filter((node) => isActive(this.state.broker(node)));
+      const isr = before.replicas.filter(
+        (node) => node === before.leader || isActive(this.state.broker(node)),
+      );
       if (before.leader === NO_NODE || isr.length === before.isr.length) return [];
       const { minInsyncReplicas } = partitionPolicyOf(image, this.rules);
       const minIsr = Math.min(minInsyncReplicas, before.replicas.length);

@@ -87,7 +87,7 @@ export class Safety {
       this.#counted.set(counted, commit);
       const copies = voters.filter((voter) => {
         const replica = replicas.find((one) => one.id === voter.id);
-        return replica !== undefined && this.#hasDurable(replica, leader, commit);
+        return replica !== undefined && this.#hasDurable(replica, commit, term);
       });
       // At the election the commit index is what was known from before; its copies were counted then.
       if (known !== undefined && copies.length * 2 <= voters.length) {
@@ -98,11 +98,10 @@ export class Safety {
     }
   }
 
-  #hasDurable(replica: SimReplica, leader: SimReplica, index: number): boolean {
-    const { snapshot, entries } = replica.disk;
-    if ((snapshot?.description.index ?? 0) >= index) return true;
-    const wanted = leader.log.find((entry) => entry.index === index) ?? leader.applied[index - 1];
-    return entries.some((entry) => entry.index === index && entry.term === wanted?.term);
+  /** What a leader counts are copies of an entry of its own term (§3.6.2), on disks (§10.2.1). */
+  #hasDurable({ disk }: SimReplica, index: number, term: number): boolean {
+    if ((disk.snapshot?.description.index ?? 0) >= index) return true;
+    return disk.entries.some((entry) => entry.index === index && entry.term === term);
   }
 
   /** Leader completeness: all that was ever applied anywhere is in the log or the state of a new leader. */

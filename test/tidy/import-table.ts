@@ -91,7 +91,12 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
 export const entryFiles: readonly string[] = ["node.ts", "main.ts", "index.ts", "testing.ts"];
 
 /** Files that something outside src/ starts or imports; every other file needs an importer. */
-export const entryPoints: readonly string[] = [...entryFiles, "cli/main.ts", "client/index.ts"];
+export const entryPoints: readonly string[] = [
+  ...entryFiles,
+  "cli/main.ts",
+  "client/index.ts",
+  "sim/campaign.ts",
+];
 
 /** Interfaces that a lower folder declares for a higher one; the folders that carry the wire may implement them. */
 export const portFiles: readonly string[] = [

@@ -4,8 +4,8 @@ import { SUPPORTED_FEATURES } from "../../controller/features.ts";
 import type { QuorumView } from "../../controller/voter-control.ts";
 import type { BrokerImage } from "../../metadata/image.ts";
 import { nodeId } from "../../model/ids.ts";
+import type { QuorumNode } from "../../quorum/quorum-node.ts";
 import { parseReplicaId } from "../../quorum/replica-id.ts";
-import type { RaftStatus } from "../../raft/types.ts";
 import type {
   AddVoterCall,
   BrokerDescription,
@@ -81,10 +81,7 @@ export class ClusterHandler implements ClusterOperations {
   }
 
   async removeVoter({ nodeId: id, directoryId }: RemoveVoterCall, signal: AbortSignal): Promise<void> {
-    await this.#metadata.call(
-      { type: "removeVoter", nodeId: nodeId(id), directoryId },
-      signal,
-    );
+    await this.#metadata.call({ type: "removeVoter", nodeId: nodeId(id), directoryId }, signal);
   }
 
   async unregisterBroker(call: UnregisterBrokerCall, signal: AbortSignal): Promise<void> {
@@ -100,7 +97,7 @@ export class ClusterHandler implements ClusterOperations {
     return result;
   }
 
-  #position(status: RaftStatus): QuorumPosition {
+  #position(status: QuorumNode["status"]): QuorumPosition {
     const { quorum, stateHash } = this.#node;
     return {
       nodeId: this.#node.nodeId,
@@ -115,7 +112,7 @@ export class ClusterHandler implements ClusterOperations {
   }
 
   /** Without the leader: who the voters are, and nothing of how far they have come. */
-  #ownView(status: RaftStatus): Omit<QuorumDescription, "answeredBy"> {
+  #ownView(status: QuorumNode["status"]): Omit<QuorumDescription, "answeredBy"> {
     const { role } = this.#node.quorum;
     return {
       leaderId: role.leader?.nodeId ?? -1,
@@ -178,7 +175,7 @@ function identityOf(id: string): { readonly nodeId: number; readonly directoryId
   return parseReplicaId(id) ?? { nodeId: -1, directoryId: "" };
 }
 
-function roleOf(status: RaftStatus): QuorumMemberRole {
+function roleOf(status: QuorumNode["status"]): QuorumMemberRole {
   if (status.role === "leader") return "leader";
   if (!status.voters.some(({ id }) => id === status.id)) return "observer";
   return status.role === "follower" ? "follower" : "candidate";

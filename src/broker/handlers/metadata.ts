@@ -99,8 +99,7 @@ export class MetadataHandler {
   /** Creates what is named and missing. Answers why some could not be. */
   async #createMissing(call: MetadataCall): Promise<ReadonlyMap<string, ItemOutcome>> {
     const refusals = new Map<string, ItemOutcome>();
-    if (call.allTopics || !call.allowAutoCreate || !this.#config.autoCreateTopicsEnable)
-      return refusals;
+    if (call.allTopics || !call.allowAutoCreate || !this.#config.autoCreateTopicsEnable) return refusals;
     const missing = new Set(call.topics.filter((name) => this.#metadata.image.topic(name) === undefined));
     if (missing.size === 0) return refusals;
     const wishes = Array.from(missing, (name) => ({

@@ -69,13 +69,12 @@ export class Ledger {
   }
 
   /**
-   * A replica holds everything up to `commit` for committed, and its log is durable up to some index of it.
+   * A replica holds everything up to `last` for committed and has it on its disk.
    * @param from the first index that was not checked for this replica yet.
    * @returns what was not known as committed before, in order.
    */
-  commit(log: DurableLog, from: number, commit: number, term: number): CommittedEntry[] {
+  commit(log: DurableLog, from: number, last: number, term: number): CommittedEntry[] {
     const added: CommittedEntry[] = [];
-    const last = Math.min(commit, log.lastIndex);
     for (let index = Math.max(from, log.snapshotIndex + 1); index <= last; index++) {
       const entry = log.entry(index);
       mustHold(entry !== undefined, "DurableLogIsWhole", "an entry is missing", () => ({

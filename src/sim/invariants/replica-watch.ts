@@ -61,8 +61,10 @@ export class ReplicaWatch {
     if (log.snapshotIndex > before.checked) {
       this.#ledger.snapshot(id, log.snapshotIndex, log.termAt(log.snapshotIndex) ?? 0);
     }
-    const added = this.#ledger.commit(log, before.checked + 1, commit, term);
-    const checked = Math.max(before.checked, Math.min(commit, log.lastIndex));
+    // Behind `durableIndex` the disk may still hold what the log in memory has replaced.
+    const last = Math.min(commit, status.durableIndex, log.lastIndex);
+    const added = this.#ledger.commit(log, before.checked + 1, last, term);
+    const checked = Math.max(before.checked, last);
     const { votersIndex, voters } = status;
     this.#looks.set(id, { role, term, commit, votersIndex, voters, checked });
     return added;
@@ -90,7 +92,7 @@ export class ReplicaWatch {
   /** By the disks, not by what the leader was told (H2, H3). */
   #checkCommit(status: RaftStatus, before: Look, log: DurableLog): void {
     const { id, term, commit } = status;
-    const entryTerm = log.termAt(commit) ?? term;
+    const entryTerm = (commit <= status.durableIndex ? log.termAt(commit) : undefined) ?? term;
     mustHold(
       entryTerm === term,
       "OwnTermCommits",

@@ -6,11 +6,14 @@ import { batchOf } from "../fake-logs.ts";
 import { brokerConfig, HostedTopics, NODE } from "../hosted-topics.ts";
 
 function setUp(hosted = new HostedTopics()) {
-  const handler = new ProduceHandler({ nodeId: NODE }, {
-    table: hosted.table,
-    clock: hosted.clock,
-    isContactLost: () => false,
-  });
+  const handler = new ProduceHandler(
+    { nodeId: NODE },
+    {
+      table: hosted.table,
+      clock: hosted.clock,
+      isContactLost: () => false,
+    },
+  );
   const produce = (
     topic: string,
     values: readonly string[] = ["x"],

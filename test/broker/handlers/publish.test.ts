@@ -18,11 +18,14 @@ function record(
 function setUp(partitions = 4) {
   const hosted = new HostedTopics();
   const topicId = hosted.create("a", partitions);
-  const produce = new ProduceHandler({ nodeId: NODE }, {
-    table: hosted.table,
-    clock: hosted.clock,
-    isContactLost: () => false,
-  });
+  const produce = new ProduceHandler(
+    { nodeId: NODE },
+    {
+      table: hosted.table,
+      clock: hosted.clock,
+      isContactLost: () => false,
+    },
+  );
   const handler = new PublishHandler({ table: hosted.table, produce, clock: hosted.clock });
   const publish = (
     records: readonly PublishRecord[],

@@ -42,3 +42,26 @@ test("a scan goes on past one fetch from LevelDB", async () => {
   await store.close();
   await fs.rm(root, { recursive: true });
 });
+
+test("compaction gives the room of deleted keys back to the disk (H17)", async () => {
+  const root = await makeRoot();
+  const path = join(root, "store");
+  const store = await openLevelKeyValue(path);
+  const keys = Array.from({ length: 2_000 }, (_, i) => Uint8Array.of(1, i >> 8, i & 255));
+  const value = new Uint8Array(4096).map((_, at) => (at * 7919) % 251);
+  for (let at = 0; at < keys.length; at += 500) {
+    const operations = keys.slice(at, at + 500).map((key) => ({ type: "put" as const, key, value }));
+    await store.batch(operations, { sync: false });
+  }
+  await store.batch(
+    keys.map((key) => ({ type: "delete" as const, key })),
+    { sync: true },
+  );
+  await store.compactRange({ from: Uint8Array.of(1), to: Uint8Array.of(2) });
+  await store.close();
+  const sizes = await Promise.all(
+    (await fs.readdir(path)).map(async (name) => (await fs.stat(join(path, name))).size),
+  );
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(2_000_000);
+  await fs.rm(root, { recursive: true });
+});
