@@ -32,6 +32,32 @@ export async function startBroker(
   return startServer([CLI, ...args], (line) => readAddress(line));
 }
 
+/** A cluster that `lograft dev up` watches over. */
+export interface ClusterProcesses {
+  /** "host:port" of each broker. */
+  readonly addresses: readonly string[];
+  /** From the command to the last broker, ms. */
+  readonly readyMs: number;
+  stop(): Promise<void>;
+}
+
+/** Starts a cluster of brokers on consecutive ports and waits until all are ready. */
+export async function startCluster(options: {
+  readonly directory: string;
+  readonly nodes: number;
+  readonly basePort: number;
+}): Promise<ClusterProcesses> {
+  const args = ["dev", "up", "--json", "--dir", options.directory];
+  args.push("--nodes", String(options.nodes), "--base-port", String(options.basePort));
+  const startedAt = performance.now();
+  const server = await startServer([CLI, ...args], (line) => {
+    const parsed = JSON.parse(line) as { readonly nodes: readonly { readonly client: string }[] };
+    return parsed.nodes.map((node) => node.client).join(",");
+  });
+  const readyMs = performance.now() - startedAt;
+  return { addresses: server.address.split(","), readyMs, stop: () => server.stop() };
+}
+
 /** Starts a script that prints `{"address": "..."}` when it is ready. */
 export async function startServer(
   args: readonly string[],

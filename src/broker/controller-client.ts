@@ -12,8 +12,8 @@ import type { QuorumNode } from "../quorum/quorum-node.ts";
 import type { ControllerChannel } from "./controller-channel.ts";
 
 export interface ControllerClientDeps {
-  readonly quorum: QuorumNode;
-  readonly controller: Controller;
+  readonly quorum: Pick<QuorumNode, "role" | "status" | "directoryId" | "waitApplied" | "ensureRoom">;
+  readonly controller: Pick<Controller, "call">;
   readonly channel: ControllerChannel | undefined;
   readonly clock: Clock;
 }

@@ -60,6 +60,9 @@ export type Registration = Omit<RegisterFrame, "type" | "nodeId" | "peerEndpoint
 const MAX_WAITING_COMMANDS = 1000;
 /** How long a broker whose connection closed may take to come back before it is fenced. */
 const RECONNECT_GRACE_MS = 500;
+/** How long a broker that stops waits for a controller to appear, and between two looks. */
+const LEADERLESS_MS = 600;
+const LEAVE_STEP_MS = 50;
 /** Of the question whether a process is gone. */
 const PROBE_TIMEOUT_MS = 500;
 
@@ -185,15 +188,23 @@ export class MetadataNode implements PeerEndpoint {
     }
   }
 
-  /** Gives everything away that others can take over: the controller's role, then the leaderships. Never rejects. */
+  /**
+   * Gives everything away that others can take over: the controller's role, then the leaderships. Ends sooner where there
+   * is nobody to give it to. Never rejects.
+   */
   async leave(timeoutMs: number): Promise<void> {
     const { clock } = this.#deps.platform;
     using deadline = deadlineSignal(clock, timeoutMs);
     try {
       if (this.quorum.role.isActive) await this.quorum.transferLeadership(undefined, deadline.signal);
       if (this.#session?.brokerEpoch === undefined) return;
-      const released = this.#session.requestShutdown();
-      await Promise.race([released, clock.sleep(timeoutMs, deadline.signal)]);
+      let isReleased = false;
+      const released = this.#session.requestShutdown().then(() => (isReleased = true));
+      // The others may be stopping too: without a controller nobody answers any more.
+      for (let leaderlessMs = 0; !isReleased && leaderlessMs < LEADERLESS_MS; leaderlessMs += LEAVE_STEP_MS) {
+        if (this.quorum.role.leader !== undefined) leaderlessMs = 0;
+        await Promise.race([released, clock.sleep(LEAVE_STEP_MS, deadline.signal)]);
+      }
     } catch (error: unknown) {
       this.#deps.logger.warn("this broker stops without having given its roles away", {
         cause: errorMessage(error),

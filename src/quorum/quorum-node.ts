@@ -128,6 +128,7 @@ export class QuorumNode {
     assert(options.heartbeatTicks < options.electionTicks, "heartbeats come more often than elections");
     const { platform, logger } = deps;
     const { directory, reserveBytes = 0 } = options;
+    checkReachable(options, deps);
     await platform.disk.makeDir(directory);
     const room = new DiskRoom(
       { directory, reserveBytes },
@@ -393,6 +394,17 @@ export class QuorumNode {
   #notController(isIndefinite = false): Error {
     return notControllerError(this.status.leader, isIndefinite);
   }
+}
+
+/** Others are named, so there must be a way to them. */
+function checkReachable({ nodeId, foundingVoters, bootstrapServers }: QuorumOptions, deps: QuorumDeps): void {
+  const others = foundingVoters.filter((voter) => voter.nodeId !== nodeId);
+  if (deps.transport !== undefined || others.length + bootstrapServers.length === 0) return;
+  throw operationError(
+    "CONFIG_INVALID",
+    "other nodes of the quorum are configured, but this node has no listener for peers; add a PEER listener",
+    { context: { foundingVoters, bootstrapServers } },
+  );
 }
 
 function busyError(waiting: number): LograftError {

@@ -80,7 +80,15 @@ function isAsked(raft: Raft, { from }: Response): boolean {
  * can be won; who lags behind in terms learns it from the answer (§9.6, H6).
  */
 function answerPreVote(raft: Raft, { from, term, lastIndex, lastTerm }: PreVoteRequest): void {
-  const granted = term > raft.term && !raft.isLeaderHeard && raft.log.isCoveredBy(lastIndex, lastTerm);
+  const { log } = raft;
+  // Two that ask each other at the same moment, as after a connection broke for both, would split the vote. With equal
+  // logs the lower id goes first; only while it stands itself, so nobody is held up for longer.
+  const isFirst =
+    raft.role === "preCandidate" &&
+    raft.id < from &&
+    lastIndex === log.lastIndex &&
+    lastTerm === log.lastTerm;
+  const granted = term > raft.term && !raft.isLeaderHeard && !isFirst && log.isCoveredBy(lastIndex, lastTerm);
   const response = {
     type: "PreVoteResponse",
     ...raft.envelope(from),

@@ -40,8 +40,7 @@ export async function checkLiveness(
     return workload.pendingOn(healthy).length === 0 && cluster.checker.model.offset > committedBefore;
   };
   const details = (): Record<string, unknown> => ({
-    ...stateOf(cluster, healthy),
-    pending: workload.pendingOn(healthy).map(({ machine, name, sinceMs }) => [machine.index + 1, name, sinceMs]),
+    ...stateOf(cluster, workload, healthy),
     committed: [committedBefore, cluster.checker.model.offset],
   });
   await within(cluster, LIVENESS_LIMIT_MS, isWell, "Liveness", details);
@@ -60,7 +59,7 @@ export async function checkQuiet(cluster: MetadataCluster, workload: Workload): 
     isUnfenced(cluster, all) &&
     workload.pendingOn(all).length === 0 &&
     cluster.nodes().every((node) => node.quorum.appliedOffset === checker.ledger.commitIndex);
-  await within(cluster, QUIET_LIMIT_MS, isQuiet, "Convergence", () => stateOf(cluster, all));
+  await within(cluster, QUIET_LIMIT_MS, isQuiet, "Convergence", () => stateOf(cluster, workload, all));
   caring.end();
   for (const node of cluster.nodes()) checker.model.compareLatest(node);
   checker.acknowledged.checkAll();
@@ -150,8 +149,14 @@ async function within(
 }
 
 /** What one needs to see why nothing goes on. */
-function stateOf(cluster: MetadataCluster, healthy: ReadonlySet<number>): Record<string, unknown> {
+function stateOf(
+  cluster: MetadataCluster,
+  workload: Workload,
+  healthy: ReadonlySet<number>,
+): Record<string, unknown> {
+  const pending = workload.pendingOn(healthy);
   return {
+    pending: pending.map(({ machine, name, sinceMs }) => ({ nodeId: machine.nodeId, name, sinceMs })),
     healthy: [...healthy].map((index) => index + 1),
     voters: cluster.safety.committedVoters.map(({ id }) => id),
     nodes: cluster.machines.map(({ nodeId, node, process }) => {

@@ -158,7 +158,9 @@ export class SimMachine {
   wipe(kind: WipeKind): void {
     this.#deps.onStoreLost();
     if (kind === "disk") {
-      this.#platform = SimPlatform.create(this.#options.platform, this.#deps);
+      // Another seed, or the new disk would be given the very ids of the old one.
+      const seed = this.#platform.random.below(2 ** 32);
+      this.#platform = SimPlatform.create({ ...this.#options.platform, seed }, this.#deps);
       this.#directoryId = this.#newId();
       this.#clusterId = undefined;
       this.#previousBrokerEpoch = undefined;

@@ -3,6 +3,7 @@ import { InvariantError } from "../base/assert.ts";
 import { errorMessage, LograftError } from "../base/errors.ts";
 import type { MetadataNode } from "../broker/metadata-node.ts";
 import type { ControllerRequest } from "../controller/requests.ts";
+import type { PartitionImage } from "../metadata/image.ts";
 import type { Random } from "../platform/random.ts";
 import { parseReplicaId } from "../quorum/replica-id.ts";
 import {
@@ -31,7 +32,9 @@ interface PendingCall {
 /** One thing a client does, through the node of a machine. */
 interface Operation {
   readonly name: string;
-  run(node: MetadataNode): Promise<void>;
+  /** Not through any node, but at the one that leads. */
+  readonly isAtLeader?: boolean;
+  run(node: MetadataNode, machine: SimMachine): Promise<void>;
 }
 
 /**
@@ -61,9 +64,9 @@ export class Workload {
     const next = (): void => {
       if (this.#isOver) return;
       this.#cluster.scheduler.schedule(this.#random.fraction() * 2 * meanGapMs, next);
-      const machines = this.#cluster.machines.filter(({ node, process }) => node && process?.isPaused === false);
-      const machine = machines[this.#random.below(Math.max(machines.length, 1))];
-      if (machine !== undefined) this.#start(machine, this.#draw());
+      const operation = this.#draw();
+      const machine = operation.isAtLeader === true ? this.#cluster.leader() : this.#anyMachine();
+      if (machine?.process?.isPaused === false) this.#start(machine, operation);
     };
     next();
   }
@@ -77,14 +80,19 @@ export class Workload {
     this.#start(machine, { name: "probe", run: (node) => this.#createTopic(node) });
   }
 
-  /** Brokers whose disk was replaced cannot come back until somebody says that the old one is gone. */
+  /**
+   * What an operator does about brokers whose disk was replaced: they cannot come back until somebody says that the old
+   * disk is gone, and with it the topics that only it had.
+   */
   forgetReplaced(asked: SimMachine): void {
-    for (const { index, nodeId, directoryId } of this.#cluster.machines) {
-      const known = this.#cluster.checker.model.image.broker(nodeId);
+    const { machines, checker } = this.#cluster;
+    for (const { nodeId, directoryId } of machines) {
+      const known = checker.model.image.broker(nodeId);
       if (known === undefined || known.directoryId === directoryId || !known.isFenced) continue;
       const run = async (node: MetadataNode): Promise<void> => {
+        for (const topic of this.#topicsOnlyOn(nodeId)) await this.#deleteTopic(node, topic, true);
         await this.#call(node, { type: "unregisterBroker", nodeId });
-        this.#cluster.trace.add("unregistered", { from: index });
+        this.#cluster.trace.add("unregistered", { from: nodeId - 1 });
       };
       this.#start(asked, { name: "unregister", run });
     }
@@ -100,7 +108,7 @@ export class Workload {
       if (this.#pending.delete(entry)) this.#cluster.checker.acknowledged.unknown();
     });
     operation
-      .run(node)
+      .run(node, machine)
       .catch((error: unknown) => this.#failed(machine, error))
       .finally(() => {
         forget();
@@ -125,12 +133,12 @@ export class Workload {
   #draw(): Operation {
     const dice = this.#random.below(100);
     if (dice < 24) return { name: "createTopic", run: (node) => this.#createTopic(node) };
-    if (dice < 32) return { name: "deleteTopic", run: (node) => this.#deleteTopic(node) };
+    if (dice < 32) return { name: "deleteTopic", run: (node) => this.#deleteTopic(node, this.#anyTopic(node)) };
     if (dice < 54) return { name: "alterConfig", run: (node) => this.#alterConfig(node) };
     if (dice < 68) return { name: "allocateProducerIds", run: (node) => this.#allocateProducerIds(node) };
     if (dice < 74) return { name: "electLeaders", run: (node) => this.#call(node, ELECT_LEADERS) };
-    if (dice < 80) return { name: "read", run: () => this.#readAtLeader() };
-    if (dice < 84) return { name: "transfer", run: () => this.#transfer() };
+    if (dice < 80) return { name: "read", isAtLeader: true, run: (...at) => this.#read(...at) };
+    if (dice < 84) return { name: "transfer", isAtLeader: true, run: (...at) => this.#transfer(...at) };
     return { name: "changeVoters", run: (node) => this.#changeVoters(node) };
   }
 
@@ -157,9 +165,8 @@ export class Workload {
     );
   }
 
-  async #deleteTopic(node: MetadataNode): Promise<void> {
-    const name = this.#anyTopic(node);
-    if (name === undefined || this.#deleted.has(name)) return;
+  async #deleteTopic(node: MetadataNode, name: string | undefined, isForced = false): Promise<void> {
+    if (name === undefined || (this.#deleted.has(name) && !isForced)) return;
     this.#deleted.add(name);
     const { result } = await node.call(
       { type: "deleteTopics", names: [name] },
@@ -199,12 +206,9 @@ export class Workload {
   }
 
   /** A read point must not lie before what was committed when it was asked for (H10). */
-  async #readAtLeader(): Promise<void> {
-    const leader = this.#cluster.leader();
-    const node = leader?.node;
-    if (leader === undefined || node === undefined || leader.process?.isPaused === true) return;
+  async #read(node: MetadataNode, { platform }: SimMachine): Promise<void> {
     const committed = this.#cluster.checker.ledger.commitIndex;
-    using deadline = deadlineSignal(leader.platform.clock, CALL_TIMEOUT_MS);
+    using deadline = deadlineSignal(platform.clock, CALL_TIMEOUT_MS);
     const offset = await node.quorum.readBarrier(deadline.signal);
     mustHold(offset >= committed, "LinearizableRead", "a read point lies before a committed change", () => ({
       node: node.nodeId,
@@ -213,11 +217,9 @@ export class Workload {
     }));
   }
 
-  async #transfer(): Promise<void> {
-    const leader = this.#cluster.leader();
-    if (leader?.node === undefined || leader.process?.isPaused === true) return;
-    using deadline = deadlineSignal(leader.platform.clock, CALL_TIMEOUT_MS);
-    await leader.node.quorum.transferLeadership(undefined, deadline.signal);
+  async #transfer(node: MetadataNode, { platform }: SimMachine): Promise<void> {
+    using deadline = deadlineSignal(platform.clock, CALL_TIMEOUT_MS);
+    await node.quorum.transferLeadership(undefined, deadline.signal);
   }
 
   /** Adds or removes one voter, within what the quorum can bear. */
@@ -264,6 +266,17 @@ export class Workload {
   #acknowledged(token: string): void {
     this.#cluster.trace.add("acknowledged", { note: token });
     this.#cluster.checker.acknowledged.add(token);
+  }
+
+  #topicsOnlyOn(nodeId: number): string[] {
+    const isOnly = ({ isr, elr }: PartitionImage): boolean => [...isr, ...elr].every((id) => id === nodeId);
+    const topics = [...this.#cluster.checker.model.image.topics()];
+    return topics.filter(({ partitions }) => partitions.some(isOnly)).map(({ name }) => name);
+  }
+
+  #anyMachine(): SimMachine | undefined {
+    const machines = this.#cluster.machines.filter(({ node }) => node !== undefined);
+    return machines[this.#random.below(Math.max(machines.length, 1))];
   }
 
   #anyTopic(node: MetadataNode): string | undefined {

@@ -197,7 +197,7 @@ test("a disk full to the brim: metadata is refused before it is written, what ma
   expect(await broker.stop()).toBe(0);
 }, 60_000);
 
-test("a start on a full disk is refused in words; with 128 KiB of room it works, by the reserve, to have topics deleted", async () => {
+test("a start on a full disk works, by the reserve, to have topics deleted", async () => {
   if (!isShown()) return;
   const dataDirectory = join(mountPoint, "third-data");
   const filler = join(mountPoint, "filler");
@@ -209,11 +209,6 @@ test("a start on a full disk is refused in words; with 128 KiB of room it works,
     await fillToTheBrim(filler);
     await broker.kill();
   }
-  const settings = ["--set", "listeners=CLIENT://127.0.0.1:0"];
-  const refused = await startRefused(["--data-dir", dataDirectory, ...settings]);
-  expect(refused.code).toBe(6);
-  expect(refused.text).toMatch(new RegExp(`${dataDirectory}.*free space`));
-  await run("truncate", ["-s", "-131072", filler]);
   await using broker = await BrokerProcess.start({ dataDirectory, port: 0 });
   await using client = new LograftClient({ brokers: [broker.address] });
   await client.admin().deleteTopics(["doomed"]);

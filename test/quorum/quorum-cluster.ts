@@ -70,7 +70,8 @@ export class Network {
   readonly members = new Map<string, Member>();
   /** Pairs of node ids, "from>to", between which nothing passes. */
   readonly cuts = new Set<string>();
-  messages = 0;
+  /** What becomes of the bytes of a message on its way. */
+  tamper: (bytes: Buffer) => Buffer = (bytes) => bytes;
 
   constructor(scheduler: Scheduler) {
     this.scheduler = scheduler;
@@ -95,11 +96,10 @@ export class Network {
   }
 
   #send(from: Member, to: PeerAddress, message: readonly Uint8Array[]): void {
-    const bytes = Buffer.concat(message);
+    const bytes = this.tamper(Buffer.concat(message));
     this.scheduler.schedule(DELAY_MS, () => {
       const target = this.members.get(to.endpoint);
       if (!from.isUp || target?.node === undefined || this.#isCut(from, target)) return;
-      this.messages++;
       target.node.receive(bytes);
     });
   }
@@ -165,6 +165,9 @@ export class Member {
 
   async open(overrides: Partial<QuorumOptions> = {}): Promise<QuorumNode> {
     this.journal = new Journal();
+    // The data directory is there and will be after a power cut: its owner saw to that.
+    await this.platform.disk.makeDir("/data");
+    await this.platform.disk.syncDir("/");
     const options: QuorumOptions = {
       nodeId: nodeId(this.id),
       directory: "/data/quorum",

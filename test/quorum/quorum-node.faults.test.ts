@@ -4,6 +4,7 @@ import { Scheduler } from "../../src/sim/scheduler.ts";
 import { SimPlatform } from "../../src/sim/sim-platform.ts";
 import { SimulatedCrash } from "../../src/sim/simulated-crash.ts";
 import { applied, founded, leaderOf, Member, Network, outcome, propose } from "./quorum-cluster.ts";
+import type { Cluster } from "./quorum-cluster.ts";
 
 const MIB = 1024 * 1024;
 const STORE = "/data/quorum/store";
@@ -21,10 +22,7 @@ test("a node alone that dies at any operation never loses what it acknowledged, 
   for (let after = 0; ; after += 1) {
     const scheduler = new Scheduler();
     const alone = new Member(new Network(scheduler), 1, { snapshotAfterBytes: 60, keepEntries: 2 });
-    const machine = SimPlatform.create({ seed: after }, { scheduler });
-    await machine.disk.makeDir("/data");
-    await machine.disk.syncDir("/");
-    alone.platform = machine.kill({ failAfterOperations: after });
+    alone.platform = SimPlatform.create({ seed: after, failAfterOperations: after + 2 }, { scheduler });
     const acknowledged: string[] = [];
     let isDone = false;
     try {
@@ -71,6 +69,64 @@ test("three nodes that lose their power again and again keep what was acknowledg
   const leader = await leaderOf(scheduler, members);
   await applied(scheduler, members, await propose(scheduler, leader, "end"));
   for (const { journal } of members) expect(journal.texts).toEqual([...acknowledged, "end"]);
+});
+
+/** Three founders with a log that begins behind a snapshot. */
+async function withSnapshot(): Promise<Cluster & { texts: string[] }> {
+  const cluster = await founded(3, { snapshotAfterBytes: 2000, keepEntries: 5 });
+  const texts = Array.from({ length: 120 }, (_, at) => `entry ${at} ${"x".repeat(30)}`);
+  for (let at = 0; at < texts.length; at += 20) {
+    await propose(cluster.scheduler, cluster.leader, ...texts.slice(at, at + 20));
+  }
+  expect(cluster.leader.up.status.snapshotIndex).toBeGreaterThan(60);
+  return { ...cluster, texts };
+}
+
+test("an observer that dies at any operation while it takes a snapshot in has the whole log in the end (H9)", async () => {
+  const { scheduler, network, leader, texts } = await withSnapshot();
+  let crashes = 0;
+  for (let after = 4; ; after++) {
+    const observer = new Member(network, 4, { bootstrapServers: ["h1:1", "h2:1", "h3:1"] });
+    observer.platform = SimPlatform.create({ seed: after, failAfterOperations: after }, { scheduler });
+    const offset = leader.up.appliedOffset;
+    let isDone = false;
+    try {
+      await observer.start();
+      await scheduler.runUntil(
+        () => observer.failure !== undefined || observer.up.appliedOffset >= offset,
+        5000,
+      );
+      isDone = observer.failure === undefined;
+    } catch (error: unknown) {
+      if (!(error instanceof SimulatedCrash)) throw error;
+    }
+    observer.crash();
+    await observer.start();
+    await applied(scheduler, [observer], offset);
+    expect(observer.journal.texts, `after ${after} operations`).toEqual(texts);
+    if (observer.journal.restoredAt.length > 0) crashes++;
+    await observer.stop();
+    if (isDone) break;
+  }
+  expect(crashes).toBeGreaterThan(8);
+});
+
+test("a snapshot that is damaged on its way is not installed but sent again (H9)", async () => {
+  const { scheduler, network, texts, leader } = await withSnapshot();
+  let damaged = 0;
+  network.tamper = (bytes) => {
+    if (bytes[1] !== 8 || damaged > 2) return bytes;
+    damaged++;
+    const other = Buffer.from(bytes);
+    other[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+    return other;
+  };
+  const observer = new Member(network, 4, { bootstrapServers: ["h1:1", "h2:1", "h3:1"] });
+  await observer.start();
+  await applied(scheduler, [observer], leader.up.appliedOffset);
+  expect(damaged).toBe(3);
+  expect(observer.lines.count("snapshot is damaged")).toBe(3);
+  expect(observer.journal.texts).toEqual(texts);
 });
 
 test("a failed write stops the node: it neither leads nor votes, and tells its owner (H15)", async () => {

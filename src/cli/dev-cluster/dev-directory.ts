@@ -18,6 +18,7 @@ export interface DevState {
 export const DEFAULT_DIRECTORY = "./lograft-data";
 
 const STATE_FILE = "dev.json";
+const SUPERVISOR_LOG = "supervisor.log";
 const FORMAT = 1;
 const OWN_ENTRIES = /^(?:dev\.json(?:\.tmp)?|supervisor\.log|node-\d+(?:\.log)?)$/;
 
@@ -43,7 +44,7 @@ export class DevDirectory {
 
   /** What a supervisor in the background prints. */
   get supervisorLog(): string {
-    return join(this.path, "supervisor.log");
+    return join(this.path, SUPERVISOR_LOG);
   }
 
   /** What dev.json says; undefined when there is no cluster here yet. @throws CONFIG_INVALID when it cannot be understood. */
@@ -82,7 +83,8 @@ export class DevDirectory {
   /** Makes the directory for a new cluster. @throws INVALID_ARGUMENT when it holds something else. */
   async create(): Promise<void> {
     await mkdir(this.path, { recursive: true });
-    const entries = await readdir(this.path);
+    // A supervisor in the background writes there before it has a cluster.
+    const entries = (await readdir(this.path)).filter((entry) => entry !== SUPERVISOR_LOG);
     if (entries.length === 0) return;
     const isBroker = entries.includes("meta.properties");
     const what = isBroker ? "the data of a single broker" : `other files (${entries.slice(0, 3).join(", ")})`;

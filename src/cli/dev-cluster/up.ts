@@ -53,8 +53,8 @@ export async function runCluster(
     down.abort();
     return running.status;
   });
-  if (found === undefined) await directory.create();
   await waitForPorts(plan, found, output, environment.signal);
+  if (found === undefined) await directory.create();
   const killAll = (): void => running.killAll();
   // The second Ctrl-C ends this process at once, and the brokers with it.
   process.once("exit", killAll);

@@ -112,7 +112,9 @@ class LevelKeyValue implements KeyValueStore {
     this.#checkOpen();
     await this.#writer.run(async () => {
       try {
-        if (isCompactable(this.#level)) await this.#level.compactRange(range.from, range.to);
+        if (!isCompactable(this.#level)) return;
+        // The first pass writes to tables what is still in memory, the deletions too; the second merges those tables.
+        for (let pass = 0; pass < 2; pass++) await this.#level.compactRange(range.from, range.to);
       } catch (error: unknown) {
         throw this.#error("DISK_WRITE_FAILED", "compact", error);
       }

@@ -32,8 +32,7 @@ export async function refuseDamagedLogs(directory: string): Promise<void> {
     if (position === undefined) continue;
     throw operationError(
       "METADATA_CORRUPT",
-      `the metadata store cannot be trusted: ${path} is damaged at byte ${position} and has intact records behind it; ` +
-        "nothing was changed or deleted. Put the whole data directory back from a backup",
+      `the metadata cannot be trusted: ${path} is damaged at byte ${position} and has intact records behind it`,
       { context: { path, position } },
     );
   }
