@@ -38,7 +38,8 @@ export class Fencing {
   /** Takes as many of the first items as may be; those chosen count as fenced. */
   choose<Item>(items: readonly Item[], nowMs: number): FencingChoice<Item> {
     if (nowMs >= this.#limitedUntilMs) return { chosen: items, retryAtMs: undefined };
-    this.#recentMs = this.#recentMs.filter((atMs) => atMs > nowMs - WINDOW_MS);
+    // The same sum as in `retryAtMs`: rounded another way, the moment it names could be too early, again and again.
+    this.#recentMs = this.#recentMs.filter((atMs) => nowMs < atMs + WINDOW_MS);
     const chosen = items.slice(0, Math.max(this.#maxPerSecond - this.#recentMs.length, 0));
     for (let count = chosen.length; count > 0; count--) this.#recentMs.push(nowMs);
     if (chosen.length === items.length) return { chosen, retryAtMs: undefined };

@@ -47,6 +47,7 @@ export class Liveness {
   readonly #fencing: Fencing;
   readonly #probes = new Map<NodeId, AbortController>();
   #timer: { readonly timer: Timer; readonly dueMs: number } | undefined;
+  #firstLook: Timer | undefined;
   /** Deadlines before it wait for it. */
   #notBeforeMs = 0;
   #isStarted = false;
@@ -58,14 +59,21 @@ export class Liveness {
     this.#fencing = new Fencing({ maxPerSecond: options.maxFencesPerSecond });
   }
 
-  /** Every broker that takes part gets a session of full length, whatever the controller before may have known (H20). */
+  /**
+   * Every broker that takes part gets a session of full length, whatever the controller before may have known (H20). Who
+   * has not come after a moment is asked whether it is there: the controller before may have died with its own broker.
+   */
   start(): void {
-    const nowMs = this.#deps.clock.monotonicMs();
+    const { clock } = this.#deps;
+    const nowMs = clock.monotonicMs();
     this.#isStarted = true;
     this.#notBeforeMs = 0;
     this.#fencing.limit(nowMs + LIMITED_SESSIONS * this.#options.timeoutMs);
     for (const broker of this.#deps.image().brokers()) {
       if (!broker.isFenced) this.#sessions.begin(broker, undefined, nowMs);
+    }
+    if (this.#sessions.size > 0) {
+      this.#firstLook = clock.setTimer(this.#options.reconnectGraceMs, () => this.#probeMissing());
     }
     this.#arm();
   }
@@ -75,6 +83,7 @@ export class Liveness {
     this.#isStarted = false;
     this.#timer?.timer.cancel();
     this.#timer = undefined;
+    this.#firstLook?.cancel();
     for (const probe of this.#probes.values()) probe.abort();
     this.#probes.clear();
     this.#sessions.clear();
@@ -112,6 +121,14 @@ export class Liveness {
   expire(session: Session): void {
     this.#sessions.expire(session, this.#deps.clock.monotonicMs());
     this.#arm();
+  }
+
+  #probeMissing(): void {
+    for (const broker of this.#deps.image().brokers()) {
+      const session = this.#sessions.get(broker.nodeId);
+      if (session === undefined || session.streamId !== undefined || broker.isFenced) continue;
+      this.#probe(session, broker);
+    }
   }
 
   #probe(session: Session, { nodeId, peerEndpoint }: BrokerImage): void {

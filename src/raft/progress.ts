@@ -33,10 +33,10 @@ export class Progress {
   #heardTick: number;
   #answeredRound = 0;
   #sentCommit = 0;
-  /** The round of catching up (§4.2.1): what the log held when it began, and when that was. */
+  /** The round of catching up (§4.2.1): where the log ended when it began, when that was, whether it is over. */
   #roundEnd: number;
   #roundStart: number;
-  #isRoundIdle = false;
+  #isRoundOver = false;
   #wasRoundShort = false;
 
   constructor(
@@ -119,6 +119,7 @@ export class Progress {
   /** An append request went out whose entries end at `lastIndex` (the one before `nextIndex` when it has none). */
   sent(lastIndex: number, commit: number, now: number): void {
     this.#sentCommit = commit;
+    if (lastIndex > this.#roundEnd && this.#isRoundOver) this.#beginRound(lastIndex, now);
     if (this.#state === "probe") {
       this.#isProbeOut = true;
       this.#waitingSince = now;
@@ -187,13 +188,17 @@ export class Progress {
     this.#inflight = [];
     this.#isProbeOut = false;
     this.#transfer = new SnapshotTransfer(snapshot, now);
+    if (this.#isRoundOver) this.#beginRound(snapshot.index, now);
     return this.#transfer;
   }
 
-  /** The snapshot up to `index` is in place there. */
-  snapshotDone(index: number): boolean {
+  /** The snapshot up to `index` is in place there. Answers whether the match index rose. */
+  snapshotDone(index: number, logEnd: number, now: number): boolean {
     const isNews = index > this.#matchIndex;
-    this.#matchIndex = Math.max(this.#matchIndex, index);
+    if (isNews) {
+      this.#matchIndex = index;
+      this.#countRound(logEnd, now);
+    }
     this.#probeFrom(this.#matchIndex + 1);
     return isNews;
   }
@@ -205,8 +210,8 @@ export class Progress {
 
   /** The last round of catching up took less than an election timeout: as a voter it would not hold up commits (H8). */
   isCaughtUp(now: number): boolean {
-    const isRoundOpen = !this.#isRoundIdle && now - this.#roundStart >= this.#limits.electionTicks;
-    return this.#wasRoundShort && !isRoundOpen && this.isActive(now);
+    const isRoundLong = !this.#isRoundOver && now - this.#roundStart >= this.#limits.electionTicks;
+    return this.#wasRoundShort && !isRoundLong && this.isActive(now);
   }
 
   describe(now: number): ReplicaProgress {
@@ -234,12 +239,19 @@ export class Progress {
     this.#isProbeOut = false;
   }
 
+  /** The replica has another part of the log; a round that is done is followed by one for what came meanwhile. */
   #countRound(logEnd: number, now: number): void {
-    if (this.#matchIndex < this.#roundEnd) return;
-    // A round without anything to replicate takes as long as nobody writes; its length says nothing.
-    if (!this.#isRoundIdle) this.#wasRoundShort = now - this.#roundStart < this.#limits.electionTicks;
-    this.#roundEnd = logEnd;
+    if (this.#isRoundOver || this.#matchIndex < this.#roundEnd) return;
+    // A round for nothing is over at once, so who has the whole log is caught up, however long that took.
+    this.#wasRoundShort =
+      this.#matchIndex >= logEnd || now - this.#roundStart < this.#limits.electionTicks;
+    if (this.#matchIndex >= logEnd) this.#isRoundOver = true;
+    else this.#beginRound(logEnd, now);
+  }
+
+  #beginRound(end: number, now: number): void {
+    this.#roundEnd = end;
     this.#roundStart = now;
-    this.#isRoundIdle = this.#matchIndex >= logEnd;
+    this.#isRoundOver = false;
   }
 }

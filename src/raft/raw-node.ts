@@ -150,7 +150,7 @@ export class RawNode {
    * again every heartbeat interval until it answers, then every election timeout.
    */
   observe(leader: ReplicaId, endpoint: string): void {
-    this.#observation = new Observation(leader, endpoint);
+    this.#observation = new Observation(this.#raft, leader, endpoint);
     if (this.#raft.role !== "leader") this.#observation.ask(this.#raft);
   }
 

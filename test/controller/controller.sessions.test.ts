@@ -137,6 +137,19 @@ test("after a failover everybody has a full session, and exactly the broker that
   expect(bench.fencedIds()).toEqual([3]);
 });
 
+test("a broker that died with the controller is fenced when its process is found gone, not after a session", async () => {
+  const { bench, brokers, first } = await threeBrokers();
+  first.fallSilent();
+  bench.gone.add(first.nodeId);
+  bench.failOver();
+  for (const broker of brokers.slice(1)) broker.connect();
+  await bench.advance(GRACE_MS - 1);
+  expect(bench.probes).toEqual([]);
+  await bench.advance(10);
+  expect(bench.probes).toEqual(["host-1:9093"]);
+  expect(bench.fencedIds()).toEqual([1]);
+});
+
 test("a new controller fences few brokers a second, and those heard in the meantime not at all (H20)", async () => {
   const { bench, brokers } = await ControllerBench.of(6, { maxFencesPerSecond: 2 });
   for (const broker of brokers) broker.fallSilent();

@@ -102,12 +102,23 @@ export class Supervisor {
     return this.status;
   }
 
-  /** SIGTERM to all at once; resolves when all are gone, with the number of those that had to be killed. */
-  async stopAll(): Promise<number> {
+  /** SIGTERM to all at once; resolves when all are gone. Says of each that did not end well that it did not. */
+  async stopAll(): Promise<void> {
     this.#isStopping = true;
-    const killed = await Promise.all([...this.#children.values()].map((child) => stopChild(child)));
+    const alive = [...this.#children].filter(([, child]) => child.state !== "ended");
+    await Promise.all(
+      alive.map(async ([nodeId, child]) => {
+        const isKilled = await stopChild(child);
+        const end = await child.ended;
+        if (end.code === 0) return;
+        const how = isKilled ? "did not stop in time and was killed" : describeEnd(end);
+        const option = this.#directory.option;
+        this.#report.note(
+          `node ${nodeId} ${how}; its next start checks the logs; see: lograft dev logs ${nodeId}${option}`,
+        );
+      }),
+    );
     await this.#saved;
-    return killed.filter((isKilled) => isKilled).length;
   }
 
   /** SIGKILL to all, now; for the end of the process. */
@@ -214,7 +225,10 @@ export class Supervisor {
   #follow(nodeId: number, child: BrokerChild): { readonly finish: () => Promise<void> } {
     const tail = new LogTail(this.#directory.logOf(nodeId), child.logStart);
     const show = async (): Promise<void> => {
-      const warnings = (await tail.read()).map(readLogLine).filter((line) => line.isWarning);
+      const lines = await tail.read();
+      // Brokers that stop together warn of one another's end.
+      if (this.#isStopping) return;
+      const warnings = lines.map(readLogLine).filter((line) => line.isWarning);
       for (const { text } of warnings.slice(0, SHOWN_LINES)) this.#report.note(`node ${nodeId} | ${text}`);
       const more = warnings.length - SHOWN_LINES;
       if (more > 0)

@@ -70,10 +70,8 @@ export async function runCluster(
   } finally {
     if (environment.signal.aborted || down.signal.aborted)
       output.note("stopping the brokers; Ctrl-C again kills them");
-    const killed = await running.stopAll();
+    await running.stopAll();
     await running.save();
-    if (killed > 0)
-      output.note(`${killed} did not stop in time and were killed; their next start checks the logs`);
     process.off("exit", killAll);
     if (options.isEphemeral) await directory.purge();
   }
