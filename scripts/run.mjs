@@ -14,7 +14,7 @@ import { SetupError, codePaths, inProject, lintOptions } from "./lib/project.mjs
 const usage = `usage: node scripts/run.mjs <command> [arguments]
   setup               install what package-lock.json names, nothing else
   build               setup, and compile src/ to dist/
-  start [options]     run a broker
+  start [options]     run three brokers (lograft dev up)
   test [arguments]    run the tests (arguments go to vitest)
   check [--no-tests]  format, lint, types and tests, as the continuous integration does
   lint, format        one tool of the check; format writes
@@ -25,7 +25,7 @@ const usage = `usage: node scripts/run.mjs <command> [arguments]
 const commands = {
   setup: { build: false },
   build: { build: true },
-  start: { build: true, target: "dist/cli/main.js", before: ["start"] },
+  start: { build: true, target: "dist/cli/main.js", before: ["dev", "up"] },
   test: { build: false, target: "node_modules/vitest/vitest.mjs", before: ["run"], atRoot: true },
   check: { build: false, target: "scripts/check.mjs", atRoot: true },
   lint: {

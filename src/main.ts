@@ -18,6 +18,8 @@ export interface RunningDaemon {
   readonly address: string;
   readonly nodeId: number;
   readonly clusterId: string;
+  /** The active controller at the start; -1: this broker knows of none. */
+  readonly controllerId: number;
   readonly dataDirectory: string;
   readonly startMs: number;
   /** Resolves when the broker has stopped after `signal`. */
@@ -42,6 +44,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
     address: node.address,
     nodeId: node.nodeId,
     clusterId: node.clusterId,
+    controllerId: node.controllerId,
     dataDirectory: node.dataDirectory,
     startMs: performance.now() - startedAt,
     finished: untilStopped(node, options, signal, logger),

@@ -42,6 +42,12 @@ export interface RunningBroker extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** A broker that serves, as its own process sees it. */
+export interface StartedNode extends RunningBroker {
+  /** The active controller when this broker became ready; -1: it knows of none. */
+  readonly controllerId: number;
+}
+
 const DEFAULT_PORT = 9092;
 /** LevelDB may write its table of 4 MiB and a log beside it as it opens. */
 const DISK_RESERVE_BYTES = 8 * 1024 * 1024;
@@ -79,10 +85,7 @@ export interface StartNodeOptions {
  * The composition of a node: platform, broker, and its servers for peers and clients. Resolves when the cluster counts on
  * it, which takes a majority of the voters. @throws as `startBroker`; ABORTED with `signal`.
  */
-export async function startNode(
-  parsed: ParsedBrokerConfig,
-  options: StartNodeOptions,
-): Promise<RunningBroker> {
+export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOptions): Promise<StartedNode> {
   const { config } = parsed;
   const { logger } = options;
   const listener = config.listeners.find(({ name }) => name !== PEER_LISTENER);
@@ -125,6 +128,7 @@ export async function startNode(
     address: `${advertised.host}:${advertised.port}`,
     nodeId: broker.nodeId,
     clusterId: broker.clusterId,
+    controllerId: broker.cluster.describeCluster().controllerId,
     dataDirectory,
     failure: broker.failure,
     close,

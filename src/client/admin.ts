@@ -20,6 +20,7 @@ import type {
 import type { ClientContext } from "./client-context.ts";
 import { ClusterAdmin } from "./cluster-admin.ts";
 import type { PointInTime, TopicPartitionRef } from "./consumer-types.ts";
+import { describeTopics } from "./topic-details.ts";
 import { listOffsetsAt, lookupTimestamp, type FoundOffset } from "./offset-lookup.ts";
 import type { DeleteRecordsResult } from "../rpc/admin-messages.ts";
 
@@ -83,20 +84,12 @@ export class Admin extends ClusterAdmin {
     return topics.map(({ topicId, ...topic }) => ({ ...topic, topicId: topicId.toString("base64url") }));
   }
 
-  /** @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION... */
+  /**
+   * Where topics are, what they are set to, and how far each partition goes as its leader says. @throws ProtocolError
+   * UNKNOWN_TOPIC_OR_PARTITION...
+   */
   async describeTopics(names: readonly string[], options: ItemOptions = {}): Promise<TopicDetails[]> {
-    const { topics } = await this.#calls.ask("DescribeTopics", { names }, options);
-    const details = topics.map((topic): TopicDetails => ({
-      name: topic.name,
-      topicId: topic.topicId.toString("base64url"),
-      isInternal: topic.isInternal,
-      configs: topic.configs,
-      error: itemError(topic.errorCode, topic.errorMessage, `topic ${shownTopic(topic.name)}`),
-      partitions: topic.partitions.map(({ errorCode, errorMessage, ...partition }) => ({
-        ...partition,
-        error: itemError(errorCode, errorMessage, `${topic.name}-${partition.partition}`),
-      })),
-    }));
+    const details = await describeTopics(this.#calls, names, options);
     return checked(details, options);
   }
 

@@ -1,6 +1,5 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import type { Socket } from "node:net";
 import type { ByteBudget } from "../../base/byte-budget.ts";
@@ -15,6 +14,7 @@ import { grpcJsBidiHandler } from "../../rpc/stream/grpc-js-server.ts";
 import { adminMethods } from "./admin-service.ts";
 import { clientUnaryMethods } from "./client-service.ts";
 import type { Draining } from "./draining.ts";
+import { addLazyReflection } from "./lazy-reflection.ts";
 import { plainRecordMethods } from "./plain-records.ts";
 
 const CLIENT_SERVICE = "lograft.v1.ClientService";
@@ -64,7 +64,7 @@ export class GrpcServer {
     );
     this.#server.addService(protoService(ADMIN_SERVICE), adminMethods(deps));
     this.#health.addToServer(this.#server);
-    if (options.config.grpcReflection) new ReflectionService(loadProto()).addToServer(this.#server);
+    if (options.config.grpcReflection) addLazyReflection(this.#server, loadProto);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
   }
 
