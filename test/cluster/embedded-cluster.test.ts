@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LograftClient } from "../../src/client/index.ts";
+import { startCluster } from "../../src/testing.ts";
+import type { RunningCluster } from "../../src/testing.ts";
+
+let cluster: RunningCluster;
+let client: LograftClient;
+
+beforeAll(async () => {
+  cluster = await startCluster({ config: { "raft.election.timeout.ms": "500" } });
+  client = new LograftClient({ brokers: cluster.addresses });
+});
+
+afterAll(async () => {
+  await client.close();
+  await cluster.close();
+});
+
+describe("a cluster in one process", () => {
+  test("has one cluster id, one controller, and every broker in service", async () => {
+    expect(new Set(cluster.brokers.map(({ clusterId }) => clusterId)).size).toBe(1);
+    const views = await Promise.all(
+      cluster.addresses.map((address) => client.admin().describeCluster({ address })),
+    );
+    expect(new Set(views.map(({ controllerId }) => controllerId)).size).toBe(1);
+    for (const { brokers } of views) expect(brokers.map(({ nodeId }) => nodeId)).toEqual([1, 2, 3]);
+  });
+
+  test("spreads partitions over the brokers, and each leader tells how far its own go", async () => {
+    await client.admin().createTopics([{ name: "spread", partitions: 6 }]);
+    await using producer = client.producer();
+    for (let partition = 0; partition < 6; partition++) {
+      for (let n = 0; n <= partition; n++) await producer.send("spread", { value: `${n}`, partition });
+    }
+    const [details] = await client.admin().describeTopics(["spread"]);
+    expect(new Set(details?.partitions.map(({ leaderId }) => leaderId))).toEqual(new Set([1, 2, 3]));
+    expect(details?.partitions.map(({ logEndOffset, error }) => [logEndOffset, error])).toEqual(
+      [1, 2, 3, 4, 5, 6].map((end) => [end, undefined]),
+    );
+  });
+
+  test("gives every record back, whoever has it", async () => {
+    await client.admin().createTopics([{ name: "all", partitions: 9 }]);
+    await using producer = client.producer();
+    const sent = Array.from({ length: 300 }, (_, n) => `value ${n}`);
+    await Promise.all(sent.map((value, n) => producer.send("all", { value, partition: n % 9 })));
+    await using consumer = client.consumer({ topics: ["all"], from: "beginning" });
+    const found: string[] = [];
+    for await (const record of consumer.messages({ signal: AbortSignal.timeout(20_000) })) {
+      found.push(String(record.value));
+      if (found.length === sent.length) break;
+    }
+    expect(found.toSorted()).toEqual(sent.toSorted());
+  });
+
+  test("refuses records for a topic of several replicas, in words, instead of promising what it does not do yet", async () => {
+    await client.admin().createTopics([{ name: "replicated", partitions: 3, replicationFactor: 3 }]);
+    await using producer = client.producer();
+    await expect(producer.send("replicated", { value: "x" })).rejects.toThrow(
+      /3 replicas and this release does not replicate records yet.*replication factor 1/,
+    );
+  });
+
+  test("refuses more replicas than it has brokers, naming both", async () => {
+    const wish = { name: "too-many", replicationFactor: 4 };
+    await expect(client.admin().createTopics([wish])).rejects.toThrow(/4 replicas.*3 brokers/);
+  });
+
+  test("goes on without its controller: another one decides, and what was acknowledged is there", async () => {
+    const { controllerId } = await client.admin().describeCluster();
+    const gone = cluster.brokers.find(({ nodeId }) => nodeId === controllerId);
+    await gone?.close();
+    await client.admin().createTopics([{ name: "after", partitions: 2 }]);
+    const left = cluster.brokers.filter((broker) => broker !== gone);
+    for (const { address } of left) {
+      await expect
+        .poll(async () => (await client.admin().describeCluster({ address })).controllerId)
+        .not.toBe(controllerId);
+    }
+    const names = (await client.admin().listTopics()).map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(["spread", "all", "replicated", "after"]));
+  });
+});

@@ -1,0 +1,137 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
+import type { RaftSabotage } from "../../src/raft/types.ts";
+import { DEFAULT_SHOWN_EVENTS, DEFAULT_TICKS } from "../../src/sim/campaign.ts";
+import type { SeedResult } from "../../src/sim/campaign.ts";
+import { MarkerCounts } from "../../src/sim/markers.ts";
+import { describeFailure } from "./seeds.ts";
+
+/*
+ * Runs seeds of the simulated metadata cluster and ends with 1 when one of them failed:
+ *
+ *   npm run sim -- --seed 17                     one seed, with its story when it fails
+ *   npm run sim -- --seeds 20000 --jobs 2        a campaign; --from 1 is the first seed
+ *   --ticks 80       ticks of 100 ms with faults in each run
+ *   --events 40      how many of the last events a failure shows
+ *   --sabotage NAME  runs a deliberately broken build (see RaftSabotage)
+ *   --json FILE      the summary for machines
+ */
+
+/** Seeds that a worker takes at a time. */
+const BATCH_SEEDS = 25;
+/** From so many seeds on, a marker that was never hit fails the campaign. */
+const MARKERS_COUNT_FROM = 2_000;
+/** Failures shown in full; the others are only named. */
+const SHOWN_FAILURES = 3;
+
+const SABOTAGES = ["forgetVote", "commitOldTerm", "acknowledgeBeforeWrite", "votersWithoutOwnTerm"] as const;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string", default: "1" },
+    from: { type: "string", default: "1" },
+    ticks: { type: "string", default: String(DEFAULT_TICKS) },
+    events: { type: "string", default: String(DEFAULT_SHOWN_EVENTS) },
+    jobs: { type: "string", default: "1" },
+    sabotage: { type: "string" },
+    json: { type: "string" },
+  },
+});
+
+const from = wholeNumber("seed", values.seed ?? values.from);
+const count = values.seed === undefined ? wholeNumber("seeds", values.seeds) : 1;
+const options = {
+  ticks: wholeNumber("ticks", values.ticks),
+  shownEvents: wholeNumber("events", values.events),
+  ...(values.sabotage === undefined ? {} : { sabotage: sabotageOf(values.sabotage) }),
+};
+
+const startedMs = performance.now();
+const markers = new MarkerCounts();
+const failures: SeedResult[] = [];
+let simulatedMs = 0;
+let next = from;
+await Promise.all(
+  Array.from({ length: Math.min(wholeNumber("jobs", values.jobs), count) }, async () => runWorker()),
+);
+failures.sort((a, b) => a.seed - b.seed);
+report();
+
+/** One worker thread, fed with batches until none is left. */
+function runWorker(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL("./run-worker.ts", import.meta.url), { workerData: options });
+    const feed = (): void => {
+      if (next >= from + count) {
+        worker.postMessage(undefined);
+        return;
+      }
+      const batch = { from: next, count: Math.min(BATCH_SEEDS, from + count - next) };
+      next += batch.count;
+      worker.postMessage(batch);
+    };
+    worker.on("message", (results: readonly SeedResult[]) => {
+      for (const result of results) take(result);
+      feed();
+    });
+    worker.on("error", reject);
+    worker.on("exit", () => resolve());
+    feed();
+  });
+}
+
+function take(result: SeedResult): void {
+  simulatedMs += result.simulatedMs;
+  markers.add(result.markers);
+  if (result.failure !== undefined) failures.push(result);
+}
+
+function report(): void {
+  const seconds = (performance.now() - startedMs) / 1000;
+  const commit = commitOf();
+  for (const failure of failures.slice(0, SHOWN_FAILURES)) {
+    console.log(describeFailure(failure, commit === undefined ? {} : { commit }));
+  }
+  for (const { seed, failure } of failures.slice(SHOWN_FAILURES)) {
+    console.log(`seed ${seed} violates ${failure?.invariant ?? ""}`);
+  }
+  const missing = count >= MARKERS_COUNT_FROM ? markers.missing() : [];
+  if (missing.length > 0) console.log(`never seen: ${missing.join(", ")}`);
+  const seedsPerSecond = Number((count / seconds).toFixed(2));
+  const simulatedHoursPerHour = Number((simulatedMs / 1000 / seconds).toFixed(1));
+  const summary = { seeds: count, failed: failures.length, seedsPerSecond, simulatedHoursPerHour };
+  if (values.json !== undefined) {
+    writeFileSync(values.json, `${JSON.stringify({ ...summary, markers: markers.toRecord() }, null, 2)}\n`);
+  }
+  const counts = Object.entries(markers.toRecord()).map(([name, hits]) => `${name} ${hits}`);
+  console.log(`sometimes: ${counts.join(", ")}`);
+  console.log(
+    `${count} seeds, ${failures.length} failed, ${seedsPerSecond} seeds/s, ` +
+      `${simulatedHoursPerHour} simulated hours per hour`,
+  );
+  process.exitCode = failures.length > 0 || missing.length > 0 ? 1 : 0;
+}
+
+function commitOf(): string | undefined {
+  try {
+    const root = new URL("../..", import.meta.url);
+    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).trim();
+  } catch {
+    return undefined; // A copy without its history: the seed alone has to do.
+  }
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} takes a whole number, not ${text}`);
+  return value;
+}
+
+function sabotageOf(name: string): RaftSabotage {
+  const found = SABOTAGES.find((one) => one === name);
+  if (found === undefined) throw new Error(`--sabotage takes one of ${SABOTAGES.join(", ")}`);
+  return found;
+}
