@@ -84,6 +84,8 @@ export const operationAdvice = {
   LOG_OFFLINE: "The log takes nothing after a failure of its disk. Restart the broker when the disk is well.",
   METADATA_CORRUPT:
     "The metadata cannot be trusted, so the broker does not start. Restore the directory from a backup.",
+  NO_QUORUM:
+    "No controller took the change: too few voters run or reach each other. Start them; see lograft cluster quorum.",
   SERIALIZATION_FAILED: "A key or value cannot be encoded or decoded.",
   TIMEOUT: "Nothing came in time. Raise the timeout, or look at the broker.",
 };

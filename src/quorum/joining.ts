@@ -41,6 +41,9 @@ export class Joining {
   #beginning: Promise<void> | undefined;
   /** The cluster that another founder told of is being joined. */
   #adopting: Promise<void> | undefined;
+  /** Hellos in both directions may bring the same news at once: it is written once, for two writers of a file collide. */
+  #joining: Promise<void> | undefined;
+  #remembering: Promise<void> | undefined;
 
   constructor(options: QuorumOptions, deps: JoiningDeps) {
     const { platform, logger, transport, selfHello } = deps;
@@ -209,7 +212,11 @@ export class Joining {
     }
   }
 
-  async #join(clusterId: string): Promise<void> {
+  #join(clusterId: string): Promise<void> {
+    return (this.#joining ??= this.#writeJoined(clusterId));
+  }
+
+  async #writeJoined(clusterId: string): Promise<void> {
     const { storage, logger, driver } = this.#deps;
     await storage.store.joinCluster(clusterId);
     this.#clusterId = clusterId;
@@ -220,7 +227,7 @@ export class Joining {
 
   async #remember(clusterId: string): Promise<void> {
     if (this.#isRemembered) return;
-    await this.#deps.joinCluster(clusterId);
+    await (this.#remembering ??= this.#deps.joinCluster(clusterId));
     this.#isRemembered = true;
   }
 

@@ -243,8 +243,7 @@ export class Progress {
   #countRound(logEnd: number, now: number): void {
     if (this.#isRoundOver || this.#matchIndex < this.#roundEnd) return;
     // A round for nothing is over at once, so who has the whole log is caught up, however long that took.
-    this.#wasRoundShort =
-      this.#matchIndex >= logEnd || now - this.#roundStart < this.#limits.electionTicks;
+    this.#wasRoundShort = this.#matchIndex >= logEnd || now - this.#roundStart < this.#limits.electionTicks;
     if (this.#matchIndex >= logEnd) this.#isRoundOver = true;
     else this.#beginRound(logEnd, now);
   }

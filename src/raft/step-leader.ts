@@ -160,7 +160,8 @@ function onSnapshotResponse(
       sendChunk(raft, leadership, progress, transfer);
       break;
     case "done":
-      if (progress.snapshotDone(snapshotIndex, raft.log.lastIndex, leadership.now)) commitByCounting(raft, leadership);
+      if (progress.snapshotDone(snapshotIndex, raft.log.lastIndex, leadership.now))
+        commitByCounting(raft, leadership);
       break;
     case "ignored":
       break;

@@ -55,6 +55,8 @@ export class MetadataCluster {
   readonly random: Random;
   /** By machine: how long a batch of its store takes at most. */
   readonly diskLatencyMs: number[];
+  /** Told of each new leader before it could commit anything. */
+  onElected: (machine: SimMachine) => void = () => undefined;
   readonly #stepped = new Set<SimProcess>();
   readonly #heldDown = new Set<number>();
   readonly #lostStores = new Set<number>();
@@ -71,7 +73,11 @@ export class MetadataCluster {
     this.random = new SeededRandom(seed);
     this.scheduler = new Scheduler({ afterEvent: () => this.#afterStep(), maxEventsPerRun: 500_000 });
     this.trace = new Trace({ capacity: shownEvents }, { nowMs: () => this.scheduler.nowMs });
-    this.checker = new Checker({ markers: this.markers, onFenced: (node) => this.#fenced(node) });
+    this.checker = new Checker({
+      markers: this.markers,
+      onFenced: (node) => this.#fenced(node),
+      onElected: (id) => this.onElected(this.machine(this.#machineOfReplica(id))),
+    });
     this.network = new SimNetwork({ machineCount }, { scheduler: this.scheduler, random: this.random });
     this.diskLatencyMs = Array.from({ length: machineCount }, () => 2);
     this.machines = Array.from({ length: machineCount }, (_, index) => this.#machine(index, options));

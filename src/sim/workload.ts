@@ -2,7 +2,7 @@ import { deadlineSignal } from "../base/abort.ts";
 import { InvariantError } from "../base/assert.ts";
 import { errorMessage, LograftError } from "../base/errors.ts";
 import type { MetadataNode } from "../broker/metadata-node.ts";
-import type { ControllerRequest } from "../controller/requests.ts";
+import type { ControllerRequest, RequestOf } from "../controller/requests.ts";
 import type { PartitionImage } from "../metadata/image.ts";
 import type { Random } from "../platform/random.ts";
 import { parseReplicaId } from "../quorum/replica-id.ts";
@@ -20,6 +20,8 @@ import { SimulatedCrash } from "./simulated-crash.ts";
 const ELECT_LEADERS: ControllerRequest = { type: "electLeaders", topics: undefined };
 /** How long a client waits for an answer, ms. */
 const CALL_TIMEOUT_MS = 3_000;
+/** Share of the new leaders that are asked for a change of voters at once. */
+const EAGER_SHARE = 0.3;
 /** After an unknown outcome a voter change may still be on its way for so long, ms. */
 const STRAY_MS = 4_000;
 
@@ -69,6 +71,11 @@ export class Workload {
       if (machine?.process?.isPaused === false) this.#start(machine, operation);
     };
     next();
+    // The moment before a leader's first commit is short, and the only one at which some rules matter (H7).
+    this.#cluster.onElected = (machine) => {
+      if (this.#isOver || this.#random.fraction() >= EAGER_SHARE) return;
+      this.#start(machine, { name: "changeVotersAtOnce", run: (...at) => this.#changeVoters(...at) });
+    };
   }
 
   end(): void {
@@ -222,8 +229,8 @@ export class Workload {
     await node.quorum.transferLeadership(undefined, deadline.signal);
   }
 
-  /** Adds or removes one voter, within what the quorum can bear. */
-  async #changeVoters(node: MetadataNode): Promise<void> {
+  /** Adds or removes one voter, within what the quorum can bear; with `leader` at its quorum's own door. */
+  async #changeVoters(node: MetadataNode, leader?: SimMachine): Promise<void> {
     const { safety, machines, checker, scheduler } = this.#cluster;
     const voters = safety.committedVoters;
     if (voters.length === 0 || safety.hasOpenChange) return;
@@ -237,20 +244,26 @@ export class Workload {
     const added = outside[this.#random.below(Math.max(outside.length, 1))];
     const removed = lost ?? removable[this.#random.below(Math.max(removable.length, 1))];
     const mustGrow = voters.length < 3 && lost === undefined;
-    let request: ControllerRequest;
+    let request: RequestOf<"addVoter" | "removeVoter">;
     if (added !== undefined && (mustGrow || removed === undefined || this.#random.fraction() < 0.6)) {
       request = { type: "addVoter", nodeId: added.nodeId };
     } else {
       const replica = removed === undefined ? undefined : parseReplicaId(removed.id);
       if (replica === undefined || voters.length < 2) return;
-      request = { type: "removeVoter", ...replica };
+      request = { type: "removeVoter", nodeId: replica.nodeId, directoryId: replica.directoryId };
     }
-    const end = safety.begin({
-      type: request.type === "addVoter" ? "add" : "remove",
-      nodeId: request.nodeId,
-    });
+    const type = request.type === "addVoter" ? "add" : "remove";
+    const end = safety.begin({ type, nodeId: request.nodeId });
     try {
-      await this.#call(node, request);
+      if (leader === undefined) {
+        await this.#call(node, request);
+      } else {
+        using deadline = deadlineSignal(leader.platform.clock, CALL_TIMEOUT_MS);
+        const { nodeId } = request;
+        const directoryId = request.type === "removeVoter" ? request.directoryId : undefined;
+        const change = { type, nodeId, ...(directoryId === undefined ? {} : { directoryId }) } as const;
+        await node.quorum.changeVoters(change, deadline.signal);
+      }
       end();
     } catch (error: unknown) {
       // Where the outcome is open, or the answer got lost, the change may still come.

@@ -142,6 +142,7 @@ export class Member {
   clusterId: string | undefined;
   retained: readonly PeerAddress[] = [];
   failure: Error | undefined;
+  #isRemembering = false;
   readonly #network: Network;
   readonly #options: Partial<QuorumOptions>;
 
@@ -163,7 +164,17 @@ export class Member {
     return this.node;
   }
 
+  /** Takes its time, as a file does, and has one writer at a time, as a file must. */
+  async #remember(clusterId: string): Promise<void> {
+    if (this.#isRemembering) throw new Error("two writers of meta.properties at once");
+    this.#isRemembering = true;
+    await this.platform.clock.sleep(DELAY_MS * 5);
+    this.#isRemembering = false;
+    this.clusterId = clusterId;
+  }
+
   async open(overrides: Partial<QuorumOptions> = {}): Promise<QuorumNode> {
+    this.#isRemembering = false;
     this.journal = new Journal();
     // The data directory is there and will be after a power cut: its owner saw to that.
     await this.platform.disk.makeDir("/data");
@@ -188,9 +199,7 @@ export class Member {
         logger: this.lines.logger,
         transport: this.#network.transportOf(this),
         stateMachine: this.journal,
-        joinCluster: async (clusterId) => {
-          this.clusterId = clusterId;
-        },
+        joinCluster: (clusterId) => this.#remember(clusterId),
       }),
       10_000,
     );

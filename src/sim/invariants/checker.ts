@@ -26,14 +26,19 @@ export class Checker {
   readonly #replicas: ReplicaWatch;
   readonly #markers: MarkerCounts;
 
-  constructor(deps: { readonly markers: MarkerCounts; readonly onFenced: (nodeId: NodeId) => void }) {
-    const { markers } = deps;
+  /** @param deps.onElected a replica leads; nothing of its term is committed yet. */
+  constructor(deps: {
+    readonly markers: MarkerCounts;
+    readonly onFenced: (nodeId: NodeId) => void;
+    readonly onElected: (id: ReplicaId) => void;
+  }) {
+    const { markers, onElected } = deps;
     const { logs, ledger } = this;
     this.#markers = markers;
     this.model = new MetadataModel(deps);
     this.acknowledged = new Acknowledged({ model: this.model, markers });
     this.#messages = new MessageWatch({ logs, ledger, markers });
-    this.#replicas = new ReplicaWatch({ logs, ledger, messages: this.#messages, markers });
+    this.#replicas = new ReplicaWatch({ logs, ledger, messages: this.#messages, markers, onElected });
   }
 
   /** Terms that had a leader. */

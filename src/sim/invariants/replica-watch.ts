@@ -24,6 +24,7 @@ export class ReplicaWatch {
   readonly #ledger: Ledger;
   readonly #messages: MessageWatch;
   readonly #markers: MarkerCounts;
+  readonly #onElected: (id: ReplicaId) => void;
   readonly #looks = new Map<ReplicaId, Look>();
 
   constructor(deps: {
@@ -31,7 +32,9 @@ export class ReplicaWatch {
     readonly ledger: Ledger;
     readonly messages: MessageWatch;
     readonly markers: MarkerCounts;
+    readonly onElected: (id: ReplicaId) => void;
   }) {
+    this.#onElected = deps.onElected;
     this.#logs = deps.logs;
     this.#ledger = deps.ledger;
     this.#messages = deps.messages;
@@ -80,6 +83,7 @@ export class ReplicaWatch {
       "a new leader's log ends before what is committed",
       () => ({ id, term, lastIndex: status.lastIndex, committed: this.#ledger.commitIndex }),
     );
+    if (!wasLeader) this.#onElected(id);
     if (commit > before.commit && wasLeader) this.#checkCommit(status, before, log);
     if (wasLeader && status.votersIndex !== before.votersIndex) this.#checkVoters(status, before, log);
   }
