@@ -312,10 +312,7 @@ export class MetadataNode implements PeerEndpoint {
         open: (handlers) => this.#openStream(handlers),
         metadataOffset: () => this.quorum.appliedOffset,
         stateHash: () => this.#publisher.checkpoint,
-        onRefused: (error) => {
-          if (this.#joined?.isSettled === false) this.#joined.reject(error);
-          else this.#failure.resolve(error);
-        },
+        onRefused: (error) => this.#refuse(error),
       },
     );
   }
@@ -323,8 +320,19 @@ export class MetadataNode implements PeerEndpoint {
   #openStream(handlers: SessionHandlers): SessionStream | undefined {
     const { leader, isActive } = this.quorum.role;
     if (isActive) return this.#openLocalStream(handlers);
-    if (leader === undefined || leader.nodeId === this.nodeId) return undefined;
-    return this.#deps.channel?.openSession(leader, handlers);
+    if (leader === undefined) return undefined;
+    if (leader.nodeId !== this.nodeId) return this.#deps.channel?.openSession(leader, handlers);
+    // Of this node's own past, which others have not forgotten yet, or of somebody who lives under its id (H26).
+    const { endpoint } = this.#options.quorum;
+    if (leader.directoryId !== this.directoryId && leader.endpoint !== endpoint)
+      this.#refuse(twinError(leader));
+    return undefined;
+  }
+
+  /** The cluster does not take this broker: it must not go on. */
+  #refuse(error: LograftError): void {
+    if (this.#joined?.isSettled === false) this.#joined.reject(error);
+    else this.#failure.resolve(error);
   }
 
   /** To the controller in this very process: the same frames, a turn of the loop later. */
@@ -372,4 +380,12 @@ export class MetadataNode implements PeerEndpoint {
 /** What a full disk refuses; all else is small, or makes room. */
 function takesRoom({ type }: MetadataRecord): boolean {
   return type === "Topic" || type === "TopicConfig" || type === "ProducerIds";
+}
+
+function twinError({ nodeId, endpoint }: PeerAddress): LograftError {
+  return operationError(
+    "CONFIG_INVALID",
+    `node id ${nodeId} is in use: the broker at ${endpoint} has it, with another data directory; give this one another node.id`,
+    { context: { nodeId, endpoint } },
+  );
 }

@@ -106,7 +106,8 @@ export class DataDirectory {
           },
         );
       }
-      const meta = { nodeId, clusterId, directoryId: randomTopicId(random.bytes(16)) };
+      // The cluster is noted when it is joined: until then a restart must not take this for a member that lost its state.
+      const meta = { nodeId, clusterId: undefined, directoryId: randomTopicId(random.bytes(16)) };
       await this.saveMeta(meta);
       return meta;
     }
@@ -117,7 +118,14 @@ export class DataDirectory {
     if (clusterId !== undefined && meta.clusterId !== undefined && meta.clusterId !== clusterId) {
       throw mismatch(path, "cluster.id", meta.clusterId, clusterId);
     }
-    if (clusterId === undefined || meta.clusterId !== undefined) return meta;
+    return meta;
+  }
+
+  /** Notes the cluster that the directory belongs to from now on. @throws LograftError CONFIG_INVALID when it is of another one. */
+  async join(meta: DirectoryMeta, clusterId: string): Promise<DirectoryMeta> {
+    if (meta.clusterId === clusterId) return meta;
+    if (meta.clusterId !== undefined)
+      throw mismatch(`${this.path}/${META_FILE}`, "cluster.id", meta.clusterId, clusterId);
     const joined = { ...meta, clusterId };
     await this.saveMeta(joined);
     return joined;

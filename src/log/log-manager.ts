@@ -138,7 +138,7 @@ export class LogManager {
 
   /** Notes the cluster that this directory has joined; it never changes afterwards. @throws LograftError CONFIG_INVALID. */
   async joinCluster(clusterId: string): Promise<void> {
-    this.#meta = await this.#directory.identify(this.#meta.nodeId, clusterId, this.#deps.random);
+    this.#meta = await this.#directory.join(this.#meta, clusterId);
   }
 
   /** The log if it is open now. */

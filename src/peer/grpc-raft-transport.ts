@@ -1,6 +1,7 @@
 import { throwIfAborted } from "../base/abort.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import type { NodeId } from "../model/ids.ts";
 import type { PeerAddress } from "../model/peer-address.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
@@ -70,6 +71,12 @@ export class GrpcRaftTransport implements RaftTransport {
       return decodeNodeHello(decodePayload(answer));
     } finally {
       channel.close();
+    }
+  }
+
+  heardFrom(nodeId: NodeId): void {
+    for (const connection of this.#connections.values()) {
+      if (connection.nodeId === nodeId) connection.wake();
     }
   }
 

@@ -1,6 +1,7 @@
 import { Backoff } from "../base/backoff.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import type { NodeId } from "../model/ids.ts";
 import type { PeerAddress } from "../model/peer-address.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
@@ -62,6 +63,10 @@ export class PeerConnection {
     this.#channel = openPeerChannel(options.address.endpoint, { reconnectMs: 0 }, deps);
   }
 
+  get nodeId(): NodeId {
+    return this.#options.address.nodeId;
+  }
+
   /** Messages that were dropped because too much waited, or because they were too large. */
   get dropped(): number {
     return this.#dropped;
@@ -87,6 +92,15 @@ export class PeerConnection {
     this.#waiting.push(message);
     this.#waitingBytes += size;
     if (this.#pause === undefined) this.#open();
+  }
+
+  /** The peer is there: the next attempt is made now, or with the next message. */
+  wake(): void {
+    this.#backoff.reset();
+    if (this.#pause === undefined || this.#isClosed) return;
+    this.#pause.cancel();
+    this.#pause = undefined;
+    if (this.#waiting.length > 0) this.#open();
   }
 
   /** Ends the connection. Idempotent. */

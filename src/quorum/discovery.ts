@@ -1,6 +1,6 @@
 import { deadlineSignal } from "../base/abort.ts";
 import { Backoff } from "../base/backoff.ts";
-import { LograftError } from "../base/errors.ts";
+import { errorMessage, LograftError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
@@ -34,6 +34,8 @@ export class Discovery {
   readonly #timeoutMs: number;
   readonly #backoff: Backoff;
   readonly #stopping = new AbortController();
+  /** By endpoint, what was last said of it. */
+  readonly #told = new Map<string, string>();
   #running: Promise<void> | undefined;
   #wake: (() => void) | undefined;
 
@@ -86,9 +88,14 @@ export class Discovery {
       return { endpoint, hello: await transport.hello(endpoint, selfHello(), deadline.signal) };
     } catch (error: unknown) {
       // Not there yet, or of another cluster: asked again in the next round.
-      const level =
-        error instanceof LograftError && error.code === "INCONSISTENT_CLUSTER_ID" ? "warn" : "debug";
-      logger[level]("a node of the quorum did not answer", { endpoint, cause: String(error) });
+      const cause = errorMessage(error);
+      const isForeign = error instanceof LograftError && error.code === "INCONSISTENT_CLUSTER_ID";
+      const isNews = this.#told.get(endpoint) !== cause;
+      this.#told.set(endpoint, cause);
+      logger[isForeign && isNews ? "warn" : "debug"]("a node of the quorum did not answer", {
+        endpoint,
+        cause,
+      });
       return { endpoint, hello: undefined };
     }
   }

@@ -129,9 +129,12 @@ export class Joining {
   }
 
   get #isNeeded(): boolean {
-    const { driver } = this.#deps;
+    const { driver, book } = this.#deps;
     if (driver.isStopped) return false;
-    return this.#clusterId === undefined || !this.#isRemembered || driver.status.leader === undefined;
+    if (this.#clusterId === undefined || !this.#isRemembered) return true;
+    const { leader } = driver.status;
+    // A leader that became a voter behind the end of this log is heard and cannot be answered until somebody tells where it is.
+    return leader === undefined || book.find(leader) === undefined;
   }
 
   /** Whoever may know: configured, remembered, in the log. */
@@ -159,12 +162,33 @@ export class Joining {
   }
 
   async #onAnswers(answers: readonly HelloAnswer[]): Promise<void> {
+    const { book } = this.#deps;
     for (const { hello, endpoint } of answers) {
-      if (hello !== undefined) this.#deps.book.learn(replicaIdOf(hello.nodeId, hello.directoryId), endpoint);
+      if (hello === undefined) continue;
+      book.learn(replicaIdOf(hello.nodeId, hello.directoryId), endpoint);
+      const { leader } = hello;
+      if (leader !== undefined) book.learn(replicaIdOf(leader.nodeId, leader.directoryId), leader.endpoint);
     }
     if (this.#clusterId === undefined) await this.#onFoundingAnswers(answers);
     else await this.#remember(this.#clusterId);
-    if (this.#clusterId !== undefined) this.#observe(this.#clusterId, answers);
+    if (this.#clusterId === undefined) return;
+    this.#observe(this.#clusterId, answers);
+    this.#standWithoutWaiting(answers);
+  }
+
+  /**
+   * A majority of the voters is here and none of them has a leader: all have started again, or an election had no winner.
+   * Nothing is gained by waiting for the timeout; PreVote keeps a mistake harmless.
+   */
+  #standWithoutWaiting(answers: readonly HelloAnswer[]): void {
+    const { driver, storage } = this.#deps;
+    const { voters, leader, role } = driver.status;
+    const directories = new Set(voters.map(({ id }) => parseReplicaId(id)?.directoryId));
+    if (leader !== undefined || role !== "follower" || !directories.has(storage.identity.directoryId)) return;
+    const leaderless = answers.filter(
+      ({ hello }) => hello?.leader === undefined && directories.has(hello?.directoryId),
+    );
+    if (2 * (leaderless.length + 1) > voters.length) driver.input((raw) => raw.campaign());
   }
 
   async #onFoundingAnswers(answers: readonly HelloAnswer[]): Promise<void> {

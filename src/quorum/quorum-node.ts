@@ -229,6 +229,7 @@ export class QuorumNode {
   /** The answer to another node's question; what it says of itself is taken in too. */
   hello(from: Hello): Hello {
     this.#book.learn(replicaIdOf(from.nodeId, from.directoryId), from.endpoint);
+    this.#deps.transport?.heardFrom(from.nodeId);
     this.#joining.heardFrom(from);
     return this.selfHello();
   }

@@ -29,6 +29,8 @@ export interface RaftTransport {
    * nothing listens there), TIMEOUT, INCONSISTENT_CLUSTER_ID, the reason of `signal`.
    */
   hello(endpoint: string, mine: Hello, signal: AbortSignal): Promise<Hello>;
+  /** This node was heard just now: a pause before the next attempt to reach it need not be waited out. */
+  heardFrom(nodeId: NodeId): void;
   /** Connections to addresses not in the list may be closed. */
   retain(addresses: readonly PeerAddress[]): void;
 }

@@ -12,7 +12,7 @@ import { Workload } from "./workload.ts";
 /** One simulated life of a cluster. */
 export interface SeedOptions {
   readonly seed: number;
-  /** Ticks of 100 ms with faults; the phases in which all must get well come behind them. Default 80. */
+  /** Ticks of 100 ms with faults; the phases in which all must get well come behind them. Default 60. */
   readonly ticks?: number;
   /** How many of the last events a failure shows. Default 40. */
   readonly shownEvents?: number;
@@ -37,7 +37,7 @@ export interface SeedResult {
   readonly markers: Readonly<Record<Marker, number>>;
 }
 
-export const DEFAULT_TICKS = 80;
+export const DEFAULT_TICKS = 60;
 export const DEFAULT_SHOWN_EVENTS = 40;
 
 /** Runs one seed: faults and changes, then a healthy majority that must get on, then quiet, in which all must agree. */
@@ -49,7 +49,13 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
   const voterCount = dice < 0.65 ? 3 : dice < 0.75 ? 4 : 5;
   const learnerCount = random.below(voterCount === 3 ? 3 : 2);
   const cluster = new MetadataCluster(
-    { seed: random.below(2 ** 32), voterCount, learnerCount, shownEvents, ...(sabotage === undefined ? {} : { sabotage }) },
+    {
+      seed: random.below(2 ** 32),
+      voterCount,
+      learnerCount,
+      shownEvents,
+      ...(sabotage === undefined ? {} : { sabotage }),
+    },
     { markers },
   );
   const nemesis = new Nemesis({ cluster });

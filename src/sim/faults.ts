@@ -76,7 +76,7 @@ export function planFaults(
   const meanGapMs = 400 + random.fraction() * 1_600;
   const planned: PlannedFault[] = [];
   if (kinds.length === 0) return planned;
-  for (let atMs = 500; ; ) {
+  for (let atMs = 500; ;) {
     atMs += random.fraction() * 2 * meanGapMs;
     if (atMs >= options.durationMs) return planned;
     planned.push({ atMs, fault: drawFault(drawKind(kinds, random), options.machineCount, random) });

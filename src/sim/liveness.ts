@@ -102,11 +102,7 @@ function linksFrom(index: number, count: number): Links {
 }
 
 /** Until its end: whatever an operator would have to do. */
-function care(
-  cluster: MetadataCluster,
-  workload: Workload,
-  healthy: ReadonlySet<number>,
-): { end(): void } {
+function care(cluster: MetadataCluster, workload: Workload, healthy: ReadonlySet<number>): { end(): void } {
   let isOver = false;
   const next = (): void => {
     if (isOver) return;
@@ -161,7 +157,8 @@ function stateOf(
     voters: cluster.safety.committedVoters.map(({ id }) => id),
     nodes: cluster.machines.map(({ nodeId, node, process }) => {
       if (node === undefined) return { nodeId, process: process === undefined ? "down" : "opening" };
-      const { id, role, term, leader, commit, lastIndex, durableIndex, voters, isSettled } = node.quorum.status;
+      const { id, role, term, leader, commit, lastIndex, durableIndex, voters, isSettled } =
+        node.quorum.status;
       return {
         id,
         role,
@@ -174,7 +171,9 @@ function stateOf(
         isSettled,
         isPaused: process?.isPaused,
         applied: node.quorum.appliedOffset,
-        unfenced: Array.from(node.image.brokers()).flatMap((broker) => (broker.isFenced ? [] : [broker.nodeId])),
+        unfenced: Array.from(node.image.brokers()).flatMap((broker) =>
+          broker.isFenced ? [] : [broker.nodeId],
+        ),
       };
     }),
   };

@@ -266,7 +266,8 @@ export class MetadataCluster {
     const index = node - 1;
     const downSince = this.#downSince.get(index);
     const isDown = this.machine(index).process === undefined && downSince !== undefined;
-    if (isDown && this.scheduler.nowMs - downSince < SESSION_TIMEOUT_MS * 0.8) this.markers.hit("fencedByRefusal");
+    if (isDown && this.scheduler.nowMs - downSince < SESSION_TIMEOUT_MS * 0.8)
+      this.markers.hit("fencedByRefusal");
     if (!isDown) this.markers.hit("fencedBySilence");
   }
 

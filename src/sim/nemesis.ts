@@ -82,7 +82,11 @@ export class Nemesis {
         const machine = cluster.machine(this.#machine(fault.target));
         if (machine.node === undefined) break;
         cluster.markers.hit("writeFailed");
-        machine.platform.keyValues.failNextBatch(`${SimMachine.quorumDirectory}/store`, "EIO", fault.isApplied);
+        machine.platform.keyValues.failNextBatch(
+          `${SimMachine.quorumDirectory}/store`,
+          "EIO",
+          fault.isApplied,
+        );
         break;
       }
       case "wallJump":

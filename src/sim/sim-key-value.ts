@@ -244,10 +244,7 @@ function newMedium(durable: SortedBytes): Medium {
 }
 
 /** Keys and values are copied: the caller may reuse its buffers. */
-function write(
-  medium: Medium,
-  operations: readonly KeyValueOperation[],
-): readonly KeyValueOperation[] {
+function write(medium: Medium, operations: readonly KeyValueOperation[]): readonly KeyValueOperation[] {
   const batch = operations.map((operation) =>
     operation.type === "put"
       ? { type: "put" as const, key: new Uint8Array(operation.key), value: new Uint8Array(operation.value) }

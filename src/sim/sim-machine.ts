@@ -105,10 +105,7 @@ export class SimMachine {
   start(): void {
     if (this.#process !== undefined) return;
     const { scheduler, onStep } = this.#deps;
-    const process = new SimProcess(
-      { machine: this.index },
-      { platform: this.#platform, scheduler, onStep },
-    );
+    const process = new SimProcess({ machine: this.index }, { platform: this.#platform, scheduler, onStep });
     this.#process = process;
     this.#run(process).catch((error: unknown) => this.#ended(process, asError(error)));
   }
@@ -244,7 +241,10 @@ export class SimMachine {
         return;
       } catch (error: unknown) {
         if (!(error instanceof LograftError)) throw error;
-        this.#deps.logger.warn("the broker could not join", { node: this.nodeId, cause: errorMessage(error) });
+        this.#deps.logger.warn("the broker could not join", {
+          node: this.nodeId,
+          cause: errorMessage(error),
+        });
         await this.#platform.clock.sleep(JOIN_RETRY_MS);
       }
     }

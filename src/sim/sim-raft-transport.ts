@@ -50,6 +50,9 @@ export class SimRaftTransport implements RaftTransport {
     return request(network, process, endpoint, serve, signal);
   }
 
+  /** A datagram needs no connection, so there is no pause. */
+  heardFrom(): void {}
+
   retain(addresses: readonly PeerAddress[]): void {
     const kept = new Set(addresses.map(({ endpoint }) => endpoint));
     for (const endpoint of this.#peers) if (!kept.has(endpoint)) this.#peers.delete(endpoint);

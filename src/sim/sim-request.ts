@@ -36,9 +36,13 @@ export async function request<T>(
       const gone = new AbortController();
       return {
         onFrame: () => {
+          const answer = (frame: Answer<T>): void => {
+            side.send(frame);
+            side.close();
+          };
           serve(host, gone.signal).then(
-            (value) => side.send({ value }),
-            (error: unknown) => side.send({ error: asError(error) }),
+            (value) => answer({ value }),
+            (error: unknown) => answer({ error: asError(error) }),
           );
         },
         onEnd: () => gone.abort(operationError("ABORTED", "who asked is gone")),

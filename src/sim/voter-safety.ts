@@ -87,7 +87,10 @@ export class VoterSafety {
         if (!log.isLost && entry?.kind === "voters") sets.push(decodeVoters(entry.data));
       }
     }
-    return sets.flatMap((voters) => [voters, ...[...this.#open].map((change) => this.#changed(voters, change))]);
+    return sets.flatMap((voters) => [
+      voters,
+      ...[...this.#open].map((change) => this.#changed(voters, change)),
+    ]);
   }
 
   #changed(voters: VoterSet, { type, nodeId }: OpenVoterChange): VoterSet {

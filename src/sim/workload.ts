@@ -6,12 +6,7 @@ import type { ControllerRequest, RequestOf } from "../controller/requests.ts";
 import type { PartitionImage } from "../metadata/image.ts";
 import type { Random } from "../platform/random.ts";
 import { parseReplicaId } from "../quorum/replica-id.ts";
-import {
-  configToken,
-  producerIdsToken,
-  removalToken,
-  topicToken,
-} from "./invariants/metadata-model.ts";
+import { configToken, producerIdsToken, removalToken, topicToken } from "./invariants/metadata-model.ts";
 import { mustHold } from "./invariants/violation.ts";
 import type { MetadataCluster } from "./metadata-cluster.ts";
 import type { SimMachine } from "./sim-machine.ts";
@@ -134,13 +129,17 @@ export class Workload {
     }
     if (error.code === "TIMEOUT" || error.context["isIndefinite"] === true)
       this.#cluster.checker.acknowledged.unknown();
-    this.#cluster.trace.add("callFailed", { from: machine.index, note: `${error.code} ${errorMessage(error)}` });
+    this.#cluster.trace.add("callFailed", {
+      from: machine.index,
+      note: `${error.code} ${errorMessage(error)}`,
+    });
   }
 
   #draw(): Operation {
     const dice = this.#random.below(100);
     if (dice < 24) return { name: "createTopic", run: (node) => this.#createTopic(node) };
-    if (dice < 32) return { name: "deleteTopic", run: (node) => this.#deleteTopic(node, this.#anyTopic(node)) };
+    if (dice < 32)
+      return { name: "deleteTopic", run: (node) => this.#deleteTopic(node, this.#anyTopic(node)) };
     if (dice < 54) return { name: "alterConfig", run: (node) => this.#alterConfig(node) };
     if (dice < 68) return { name: "allocateProducerIds", run: (node) => this.#allocateProducerIds(node) };
     if (dice < 74) return { name: "electLeaders", run: (node) => this.#call(node, ELECT_LEADERS) };

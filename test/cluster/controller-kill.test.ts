@@ -21,16 +21,20 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test("a cluster survives kill -9 of its controllers: no acknowledged change is lost or made twice, one state on all", async () => {
-  await using cluster = await ClusterProcess.start({ directory, settings });
-  await using client = cluster.client();
-  const stream = new TopicStream(client.admin(), { prefix: "kill", workers: 4, kept: 10, pauseMs: 5 });
-  stream.start();
-  const kills = [await killController(cluster, stream), await killController(cluster, stream)];
-  await stream.stop();
-  await cluster.agreedState();
-  const verdict = await stream.verify();
-  expect(verdict.faults).toEqual([]);
-  expect(verdict.created).toBeGreaterThan(20);
-  for (const kill of kills) expect(kill.epochs, `node ${kill.killed}`).toBeLessThanOrEqual(MAX_ELECTIONS);
-});
+test(
+  "a cluster survives kill -9 of its controllers: no acknowledged change is lost or made twice, one state on all",
+  { timeout: 60_000 },
+  async () => {
+    await using cluster = await ClusterProcess.start({ directory, settings });
+    await using client = cluster.client();
+    const stream = new TopicStream(client.admin(), { prefix: "kill", workers: 4, kept: 10, pauseMs: 5 });
+    stream.start();
+    const kills = [await killController(cluster, stream), await killController(cluster, stream)];
+    await stream.stop();
+    await cluster.agreedState();
+    const verdict = await stream.verify();
+    expect(verdict.faults).toEqual([]);
+    expect(verdict.created).toBeGreaterThan(20);
+    for (const kill of kills) expect(kill.epochs, `node ${kill.killed}`).toBeLessThanOrEqual(MAX_ELECTIONS);
+  },
+);

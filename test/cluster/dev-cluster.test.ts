@@ -20,50 +20,54 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test("a cluster comes up, loses a broker, gets it back and a fourth one, and stops on Ctrl-C with 0", async () => {
-  const basePort = await freeBasePort(4);
-  await using up = new DevProcess(directory, ["--base-port", String(basePort), ...FAST]);
-  const ready = await up.ready();
-  expect(ready.nodes.map((node) => node.client)).toEqual(
-    [0, 2, 4].map((offset) => `127.0.0.1:${basePort + offset}`),
-  );
-  await using client = new LograftClient({ brokers: ready.nodes.map((node) => node.client) });
-  await client.admin().createTopics([{ name: "kept", partitions: 3 }]);
+test(
+  "a cluster comes up, loses a broker, gets it back and a fourth one, and stops on Ctrl-C with 0",
+  { timeout: 60_000 },
+  async () => {
+    const basePort = await freeBasePort(4);
+    await using up = new DevProcess(directory, ["--base-port", String(basePort), ...FAST]);
+    const ready = await up.ready();
+    expect(ready.nodes.map((node) => node.client)).toEqual(
+      [0, 2, 4].map((offset) => `127.0.0.1:${basePort + offset}`),
+    );
+    await using client = new LograftClient({ brokers: ready.nodes.map((node) => node.client) });
+    await client.admin().createTopics([{ name: "kept", partitions: 3 }]);
 
-  expect(await up.dev("stop", "2", "--kill")).toMatchObject({ code: 0 });
-  expect((await up.status()).map((row) => [row.nodeId, row.state])).toEqual([
-    [1, "running"],
-    [2, "stopped"],
-    [3, "running"],
-  ]);
-  expect(up.notes).toContain(
-    `node 2 was ended by SIGKILL; start it again with: lograft dev start 2 --dir ${directory}`,
-  );
-  const stopped = await up.dev("stop", "2");
-  expect(stopped.code).toBe(2);
-  expect(stopped.stderr).toContain("node 2 is not running");
-  expect(await up.dev("start", "2")).toMatchObject({ code: 0 });
-  const added = await up.dev("add");
-  expect(added.code).toBe(0);
-  expect(added.stderr).toContain("joined: node 4");
-  const rows = await up.status();
-  expect(rows.map((row) => row.state)).toEqual(["running", "running", "running", "running"]);
-  expect(rows.map((row) => row.role).toSorted()).toEqual(["controller", "observer", "voter", "voter"]);
+    expect(await up.dev("stop", "2", "--kill")).toMatchObject({ code: 0 });
+    expect((await up.status()).map((row) => [row.nodeId, row.state])).toEqual([
+      [1, "running"],
+      [2, "stopped"],
+      [3, "running"],
+    ]);
+    expect(up.notes).toContain(
+      `node 2 was ended by SIGKILL; start it again with: lograft dev start 2 --dir ${directory}`,
+    );
+    const stopped = await up.dev("stop", "2");
+    expect(stopped.code).toBe(2);
+    expect(stopped.stderr).toContain("node 2 is not running");
+    expect(await up.dev("start", "2")).toMatchObject({ code: 0 });
+    const added = await up.dev("add");
+    expect(added.code).toBe(0);
+    expect(added.stderr).toContain("joined: node 4");
+    const rows = await up.status();
+    expect(rows.map((row) => row.state)).toEqual(["running", "running", "running", "running"]);
+    expect(rows.map((row) => row.role).toSorted()).toEqual(["controller", "observer", "voter", "voter"]);
 
-  const logs = await up.dev("logs", "2");
-  expect(logs.stdout).toContain("broker is up");
-  expect(await up.dev("purge", "--yes")).toMatchObject({ code: 4 });
-  expect(await up.end("SIGINT")).toBe(0);
-  await gone(rows.map((row) => row.pid));
+    const logs = await up.dev("logs", "2");
+    expect(logs.stdout).toContain("broker is up");
+    expect(await up.dev("purge", "--yes")).toMatchObject({ code: 4 });
+    expect(await up.end("SIGINT")).toBe(0);
+    await gone(rows.map((row) => row.pid));
 
-  await using again = new DevProcess(directory, []);
-  expect((await again.ready()).nodes).toHaveLength(4);
-  expect((await client.admin().listTopics()).map((topic) => topic.name)).toEqual(["kept"]);
-  expect(await again.dev("down")).toMatchObject({ code: 0 });
-  expect(await again.ended()).toBe(0);
-  expect(await again.dev("purge", "--yes")).toMatchObject({ code: 0 });
-  await expect(readdir(directory)).rejects.toMatchObject({ code: "ENOENT" });
-});
+    await using again = new DevProcess(directory, []);
+    expect((await again.ready()).nodes).toHaveLength(4);
+    expect((await client.admin().listTopics()).map((topic) => topic.name)).toEqual(["kept"]);
+    expect(await again.dev("down")).toMatchObject({ code: 0 });
+    expect(await again.ended()).toBe(0);
+    expect(await again.dev("purge", "--yes")).toMatchObject({ code: 0 });
+    await expect(readdir(directory)).rejects.toMatchObject({ code: "ENOENT" });
+  },
+);
 
 test("brokers do not outlive a supervisor that is killed with -9, and the cluster starts again", async () => {
   const basePort = String(await freeBasePort(1));

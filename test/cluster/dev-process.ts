@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -134,6 +135,9 @@ export async function gone(pids: readonly number[]): Promise<void> {
 
 function isAlive(pid: number): boolean {
   try {
+    // In a container nobody may collect an orphan that has ended: it is there by name only.
+    if (process.platform === "linux" && readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "))
+      return false;
     return process.kill(pid, 0);
   } catch {
     return false;

@@ -21,18 +21,22 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test("a leader that is not heard, and one that is stopped, are replaced, and commit nothing when they come back", async () => {
-  await using cluster = await ClusterProcess.start({ directory, settings, hasRelays: true });
-  await using client = cluster.client();
-  const stream = new TopicStream(client.admin(), { prefix: "cut", workers: 2, kept: 10, pauseMs: 10 });
-  stream.start();
-  const cut = await cutLinks(cluster, stream, { cut: "leader is not heard", forMs: 1500, settleMs: 1000 });
-  const pause = await pauseController(cluster, { pauseMs: 1500, settleMs: 1000 });
-  await stream.stop();
-  await cluster.agreedState();
-  expect((await stream.verify()).faults).toEqual([]);
-  for (const { epochs } of [cut, pause]) {
-    expect(epochs).toBeGreaterThanOrEqual(1);
-    expect(epochs).toBeLessThanOrEqual(MAX_ELECTIONS);
-  }
-});
+test(
+  "a leader that is not heard, and one that is stopped, are replaced, and commit nothing when they come back",
+  { timeout: 60_000 },
+  async () => {
+    await using cluster = await ClusterProcess.start({ directory, settings, hasRelays: true });
+    await using client = cluster.client();
+    const stream = new TopicStream(client.admin(), { prefix: "cut", workers: 2, kept: 10, pauseMs: 10 });
+    stream.start();
+    const cut = await cutLinks(cluster, stream, { cut: "leader is not heard", forMs: 1500, settleMs: 1000 });
+    const pause = await pauseController(cluster, { pauseMs: 1500, settleMs: 1000 });
+    await stream.stop();
+    await cluster.agreedState();
+    expect((await stream.verify()).faults).toEqual([]);
+    for (const { epochs } of [cut, pause]) {
+      expect(epochs).toBeGreaterThanOrEqual(1);
+      expect(epochs).toBeLessThanOrEqual(MAX_ELECTIONS);
+    }
+  },
+);

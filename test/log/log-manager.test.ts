@@ -72,6 +72,9 @@ describe("the data directory", () => {
     const m = new SimMachine();
     const first = await start(m, { clusterId: "c1" });
     const { directoryId } = first;
+    expect(first.clusterId).toBeUndefined(); // It has joined none yet, whatever it is to join.
+    await m.run(first.joinCluster("c1"));
+    await expect(m.run(first.joinCluster("c2"))).rejects.toMatchObject({ code: "CONFIG_INVALID" });
     await m.run(first.close());
     const second = await start(m);
     expect([second.directoryId, second.clusterId]).toEqual([directoryId, "c1"]);

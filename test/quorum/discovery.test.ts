@@ -42,6 +42,7 @@ function setup(): Setup {
       logger: silentLogger,
       transport: {
         send: () => undefined,
+        heardFrom: () => undefined,
         retain: () => undefined,
         hello: (endpoint, _mine, signal) => {
           if (endpoint === "h1:1") return Promise.resolve(hello(1));

@@ -89,6 +89,7 @@ export class Network {
     return {
       send: (to, message) => this.#send(from, to, message),
       hello: (endpoint, mine, signal) => this.#hello(from, endpoint, mine, signal),
+      heardFrom: () => undefined,
       retain: (addresses) => {
         from.retained = addresses;
       },

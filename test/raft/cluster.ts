@@ -28,9 +28,9 @@ export const STEP_WEIGHTS = {
   remove: 2,
   move: 1,
   observe: 3,
-  snapshot: 2,
+  snapshot: 4,
   transfer: 1,
-  read: 2,
+  read: 4,
   run: 3,
 } as const;
 
@@ -41,6 +41,8 @@ export class SimCluster {
   readonly replicas: readonly SimReplica[];
   readonly #safety = new Safety();
   #network: RaftMessage[] = [];
+  /** What happened, to know that a schedule was worth its time. */
+  readonly seen = { applied: 0, voterChanges: 0, restores: 0, reads: 0, terms: 0 };
   #proposed = 0;
   #reads = 0;
   #randomState: number;
@@ -70,8 +72,19 @@ export class SimCluster {
           this.#safety.sent(message);
           this.#network.push(message);
         },
-        onApply: (entry) => this.#safety.applied(id, entry),
-        onRead: ({ token, index }) => this.#safety.readAnswered(token, index),
+        onApply: (entry) => {
+          this.#safety.applied(id, entry);
+          this.seen.applied++;
+          if (entry.kind === "voters" && entry.index > 1) this.seen.voterChanges++;
+          this.seen.terms = Math.max(this.seen.terms, entry.term);
+        },
+        onRestore: () => {
+          this.seen.restores++;
+        },
+        onRead: ({ token, index }) => {
+          this.#safety.readAnswered(token, index);
+          if (index !== undefined) this.seen.reads++;
+        },
       });
     });
     const founders = names.slice(0, voters);
@@ -81,11 +94,6 @@ export class SimCluster {
     }
     for (const replica of this.replicas) replica.start();
     this.#safety.check(this.replicas);
-  }
-
-  /** Everything that any replica applied, by the longest. */
-  get appliedCount(): number {
-    return Math.max(...this.replicas.map(({ applied }) => applied.length));
   }
 
   do({ kind, a, b }: Step): void {

@@ -13,7 +13,11 @@ const someVoters = fc
   );
 
 test("a voter set comes back as it was", () => {
-  fc.assert(fc.property(someVoters, (voters) => expect(decodeVoters(encodeVoters(voters))).toEqual(voters)));
+  fc.assert(
+    fc.property(someVoters, (voters) => {
+      expect(decodeVoters(encodeVoters(voters))).toEqual(voters);
+    }),
+  );
 });
 
 test("every truncation of a voter set is refused", () => {

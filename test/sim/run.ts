@@ -13,7 +13,7 @@ import { describeFailure } from "./seeds.ts";
  *
  *   npm run sim -- --seed 17                     one seed, with its story when it fails
  *   npm run sim -- --seeds 20000 --jobs 2        a campaign; --from 1 is the first seed
- *   --ticks 80       ticks of 100 ms with faults in each run
+ *   --ticks 60       ticks of 100 ms with faults in each run
  *   --events 40      how many of the last events a failure shows
  *   --sabotage NAME  runs a deliberately broken build (see RaftSabotage)
  *   --json FILE      the summary for machines
@@ -126,7 +126,8 @@ function commitOf(): string | undefined {
 
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} takes a whole number, not ${text}`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new Error(`--${name} takes a whole number, not ${text}`);
   return value;
 }
 

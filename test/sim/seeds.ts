@@ -45,7 +45,10 @@ export async function runSeeds(range: SeedRange): Promise<SeedsSummary> {
 }
 
 /** A failure as text: what was violated, the last events, and how to see it again. */
-export function describeFailure({ seed, failure }: SeedResult, options: { readonly commit?: string } = {}): string {
+export function describeFailure(
+  { seed, failure }: SeedResult,
+  options: { readonly commit?: string } = {},
+): string {
   if (failure === undefined) return `seed ${seed} passed`;
   const at = options.commit === undefined ? "" : ` at commit ${options.commit}`;
   return [

@@ -59,9 +59,14 @@ export class Acknowledged {
   /** At the end: the log that all nodes agree on still has everything. */
   checkAll(): void {
     for (const token of this.#tokens) {
-      mustHold(this.#model.countOf(token) === 1, "AcknowledgedIsKept", "an acknowledged change is lost", () => ({
-        token,
-      }));
+      mustHold(
+        this.#model.countOf(token) === 1,
+        "AcknowledgedIsKept",
+        "an acknowledged change is lost",
+        () => ({
+          token,
+        }),
+      );
     }
   }
 }

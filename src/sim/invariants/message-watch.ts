@@ -16,11 +16,7 @@ export class MessageWatch {
   readonly #votes = new Map<string, ReplicaId>();
   readonly #installed = new Set<string>();
 
-  constructor(deps: {
-    readonly logs: DurableLogs;
-    readonly ledger: Ledger;
-    readonly markers: MarkerCounts;
-  }) {
+  constructor(deps: { readonly logs: DurableLogs; readonly ledger: Ledger; readonly markers: MarkerCounts }) {
     this.#logs = deps.logs;
     this.#ledger = deps.ledger;
     this.#markers = deps.markers;
