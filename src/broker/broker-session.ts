@@ -33,6 +33,8 @@ export interface BrokerSessionDeps {
   readonly metadataOffset: () => number;
   readonly stateHash: () => OffsetHash | undefined;
   readonly health: BrokerHealth;
+  /** The connection to the controller broke: it may be gone. */
+  readonly onLost: () => void;
   /** The controller will never take this broker: another directory has its id, its metadata differs, … */
   readonly onRefused: (error: LograftError) => void;
 }
@@ -134,7 +136,9 @@ export class BrokerSession {
         if (generation === this.#generation) this.#onFrame(frame);
       },
       onEnd: (_reason, cause) => {
-        if (generation === this.#generation) this.#onEnd(cause);
+        if (generation !== this.#generation) return;
+        this.#onEnd(cause);
+        this.#deps.onLost();
       },
     });
     // Waiting costs nothing: `controllerChanged` comes as soon as there is one.

@@ -312,6 +312,10 @@ export class MetadataNode implements PeerEndpoint {
         open: (handlers) => this.#openStream(handlers),
         metadataOffset: () => this.quorum.appliedOffset,
         stateHash: () => this.#publisher.checkpoint,
+        onLost: () => {
+          const { leader } = this.quorum.role;
+          if (leader !== undefined) this.quorum.peerClosed(leader.nodeId);
+        },
         onRefused: (error) => this.#refuse(error),
       },
     );

@@ -38,6 +38,7 @@ let streams: FakeStream[];
 let isControllerKnown: boolean;
 let metadataOffset: number;
 let refusals: Error[];
+let lostCount: number;
 let session: BrokerSession;
 
 beforeEach(() => {
@@ -46,6 +47,7 @@ beforeEach(() => {
   isControllerKnown = true;
   metadataOffset = 10;
   refusals = [];
+  lostCount = 0;
   session = new BrokerSession(
     {
       heartbeatIntervalMs: HEARTBEAT_MS,
@@ -82,6 +84,7 @@ beforeEach(() => {
       metadataOffset: () => metadataOffset,
       stateHash: () => undefined,
       health: { loopAgeMs: () => 3, diskAgeMs: () => 4 },
+      onLost: () => (lostCount += 1),
       onRefused: (error) => refusals.push(error),
     },
   );
@@ -124,6 +127,7 @@ describe("a session", () => {
     await scheduler.advance(30);
     expect(streams).toHaveLength(2);
     expect(latest().frames[0]).toEqual(first.frames[0]);
+    expect(lostCount).toBe(1);
   });
 
   test("is tried at least once a second while nobody answers", async () => {
