@@ -1,13 +1,11 @@
-import { deadlineSignal, throwIfAborted } from "../base/abort.ts";
+import { deadlineSignal } from "../base/abort.ts";
 import { Deferred } from "../base/deferred.ts";
-import { errorMessage, LograftError, operationError } from "../base/errors.ts";
+import { LograftError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Controller } from "../controller/controller.ts";
-import { SUPPORTED_FEATURES } from "../controller/features.ts";
 import { decodeControllerRequest } from "../controller/request-codec.ts";
 import { encodeControllerResponse } from "../controller/response-codec.ts";
 import type { ControllerRequest, ResponseOf } from "../controller/requests.ts";
-import type { RegisterFrame } from "../controller/session-frames.ts";
 import type { TopicRules } from "../controller/topics.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import { encodeMetadataRecords } from "../metadata/record-codec.ts";
@@ -20,15 +18,11 @@ import type { Platform } from "../platform/platform.ts";
 import { QuorumNode } from "../quorum/quorum-node.ts";
 import type { QuorumOptions, QuorumRole } from "../quorum/quorum-types.ts";
 import type { Hello, RaftTransport } from "../quorum/raft-transport.ts";
-import { BrokerSession } from "./broker-session.ts";
 import type { BrokerHealth } from "./broker-session.ts";
-import type {
-  AcceptedSession,
-  ControllerChannel,
-  SessionHandlers,
-  SessionStream,
-} from "./controller-channel.ts";
+import type { AcceptedSession, ControllerChannel } from "./controller-channel.ts";
 import { ControllerClient } from "./controller-client.ts";
+import { Membership } from "./membership.ts";
+import type { Registration } from "./membership.ts";
 import { MetadataPublisher } from "./metadata-publisher.ts";
 import type { PeerEndpoint } from "./peer-endpoint.ts";
 import { voterControlOf } from "./voter-control.ts";
@@ -53,16 +47,10 @@ export interface MetadataNodeDeps {
   readonly health: BrokerHealth;
 }
 
-/** What a broker says of itself when it joins; the rest is known here. */
-export type Registration = Omit<RegisterFrame, "type" | "nodeId" | "peerEndpoint" | "features">;
-
 /** Commands that may wait for their commit. */
 const MAX_WAITING_COMMANDS = 1000;
 /** How long a broker whose connection closed may take to come back before it is fenced. */
 const RECONNECT_GRACE_MS = 500;
-/** How long a broker that stops waits for a controller to appear, and between two looks. */
-const LEADERLESS_MS = 600;
-const LEAVE_STEP_MS = 50;
 /** Of the question whether a process is gone. */
 const PROBE_TIMEOUT_MS = 500;
 
@@ -80,11 +68,8 @@ export class MetadataNode implements PeerEndpoint {
   readonly #deps: MetadataNodeDeps;
   readonly #publisher: MetadataPublisher;
   readonly #client: ControllerClient;
+  readonly #membership: Membership;
   readonly #failure = new Deferred<Error>();
-  #session: BrokerSession | undefined;
-  #joined: Deferred<{ readonly brokerEpoch: number }> | undefined;
-  /** Whom the session is with: the quorum's directory id of the controller. */
-  #controllerDirectory: string | undefined;
   /** Epoch that the controller here is active for. */
   #activeEpoch: number | undefined;
   #isClosed = false;
@@ -108,10 +93,21 @@ export class MetadataNode implements PeerEndpoint {
       channel: deps.channel,
       clock: deps.platform.clock,
     });
+    const { sessionTimeoutMs, heartbeatIntervalMs } = options;
+    this.#membership = new Membership(
+      { nodeId: this.nodeId, endpoint: options.quorum.endpoint, sessionTimeoutMs, heartbeatIntervalMs },
+      {
+        ...deps,
+        quorum,
+        publisher,
+        controller: this.controller,
+        onRefused: (error) => this.#failure.resolve(error),
+      },
+    );
     // Its own failures are told here; nobody else owns this promise.
     void quorum.failure.then((error) => this.#failure.resolve(error));
     quorum.onRole((role) => this.#onRole(role));
-    quorum.onApplied(() => this.#onApplied());
+    quorum.onApplied(() => this.#membership.applied());
   }
 
   /** Opens what is on the disk and brings the image to the last state that is known to be committed. @throws as `QuorumNode.open`. */
@@ -147,7 +143,7 @@ export class MetadataNode implements PeerEndpoint {
 
   /** True while the controller has not been heard for a session's length: what only a leader may do must stop (H31). */
   get isContactLost(): boolean {
-    return this.#session?.isContactLost ?? true;
+    return this.#membership.isContactLost;
   }
 
   /** Takes part in the quorum from now on: founds, joins, votes. */
@@ -170,46 +166,13 @@ export class MetadataNode implements PeerEndpoint {
    * Registers this broker and keeps its session from then on; resolves when it is unfenced in its own image (H30).
    * @throws the reason of `signal`; what the controller refuses it with.
    */
-  async join(registration: Registration, signal: AbortSignal): Promise<{ readonly brokerEpoch: number }> {
-    throwIfAborted(signal);
-    const joined = new Deferred<{ readonly brokerEpoch: number }>();
-    this.#joined = joined;
-    this.#session = this.#makeSession(registration);
-    this.#session.start();
-    const onAbort = (): void =>
-      joined.reject(
-        operationError("ABORTED", "this broker was stopped before it joined", { cause: signal.reason }),
-      );
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await joined.promise;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+  join(registration: Registration, signal: AbortSignal): Promise<{ readonly brokerEpoch: number }> {
+    return this.#membership.join(registration, signal);
   }
 
-  /**
-   * Gives everything away that others can take over: the controller's role, then the leaderships. Ends sooner where there
-   * is nobody to give it to. Never rejects.
-   */
-  async leave(timeoutMs: number): Promise<void> {
-    const { clock } = this.#deps.platform;
-    using deadline = deadlineSignal(clock, timeoutMs);
-    try {
-      if (this.quorum.role.isActive) await this.quorum.transferLeadership(undefined, deadline.signal);
-      if (this.#session?.brokerEpoch === undefined) return;
-      let isReleased = false;
-      const released = this.#session.requestShutdown().then(() => (isReleased = true));
-      // The others may be stopping too: without a controller nobody answers any more.
-      for (let leaderlessMs = 0; !isReleased && leaderlessMs < LEADERLESS_MS; leaderlessMs += LEAVE_STEP_MS) {
-        if (this.quorum.role.leader !== undefined) leaderlessMs = 0;
-        await Promise.race([released, clock.sleep(LEAVE_STEP_MS, deadline.signal)]);
-      }
-    } catch (error: unknown) {
-      this.#deps.logger.warn("this broker stops without having given its roles away", {
-        cause: errorMessage(error),
-      });
-    }
+  /** Gives everything away that others can take over, within `timeoutMs`. Never rejects. */
+  leave(timeoutMs: number): Promise<void> {
+    return this.#membership.leave(timeoutMs);
   }
 
   receive(message: Buffer): void {
@@ -238,7 +201,7 @@ export class MetadataNode implements PeerEndpoint {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#session?.close();
+    this.#membership.close();
     this.controller.deactivate();
     await this.quorum.close();
   }
@@ -290,71 +253,6 @@ export class MetadataNode implements PeerEndpoint {
     }
   }
 
-  #makeSession(registration: Registration): BrokerSession {
-    const { platform, logger, health } = this.#deps;
-    const { endpoint } = this.#options.quorum;
-    return new BrokerSession(
-      {
-        heartbeatIntervalMs: this.#options.heartbeatIntervalMs,
-        sessionTimeoutMs: this.#options.sessionTimeoutMs,
-        registration: {
-          ...registration,
-          nodeId: this.nodeId,
-          peerEndpoint: endpoint,
-          features: SUPPORTED_FEATURES,
-        },
-      },
-      {
-        clock: platform.clock,
-        random: platform.random,
-        logger,
-        health,
-        open: (handlers) => this.#openStream(handlers),
-        metadataOffset: () => this.quorum.appliedOffset,
-        stateHash: () => this.#publisher.checkpoint,
-        onLost: () => {
-          const { leader } = this.quorum.role;
-          if (leader !== undefined) this.quorum.peerClosed(leader.nodeId);
-        },
-        onRefused: (error) => this.#refuse(error),
-      },
-    );
-  }
-
-  #openStream(handlers: SessionHandlers): SessionStream | undefined {
-    const { leader, isActive } = this.quorum.role;
-    if (isActive) return this.#openLocalStream(handlers);
-    if (leader === undefined) return undefined;
-    if (leader.nodeId !== this.nodeId) return this.#deps.channel?.openSession(leader, handlers);
-    // Of this node's own past, which others have not forgotten yet, or of somebody who lives under its id (H26).
-    const { endpoint } = this.#options.quorum;
-    if (leader.directoryId !== this.directoryId && leader.endpoint !== endpoint)
-      this.#refuse(twinError(leader));
-    return undefined;
-  }
-
-  /** The cluster does not take this broker: it must not go on. */
-  #refuse(error: LograftError): void {
-    if (this.#joined?.isSettled === false) this.#joined.reject(error);
-    else this.#failure.resolve(error);
-  }
-
-  /** To the controller in this very process: the same frames, a turn of the loop later. */
-  #openLocalStream(handlers: SessionHandlers): SessionStream {
-    const { clock } = this.#deps.platform;
-    const accepted = this.controller.acceptSession({
-      send: (frame) => clock.defer(() => handlers.onFrame(Buffer.from(frame))),
-      close: () =>
-        clock.defer(() =>
-          handlers.onEnd("closed", operationError("CLOSED", "this node is not the controller any more")),
-        ),
-    });
-    return {
-      send: (frame) => clock.defer(() => accepted.onFrame(Buffer.from(frame))),
-      close: () => clock.defer(() => accepted.onEnd()),
-    };
-  }
-
   #onRole(role: QuorumRole): void {
     if (this.#isClosed) return;
     const activeEpoch = role.isActive ? role.epoch : undefined;
@@ -363,33 +261,11 @@ export class MetadataNode implements PeerEndpoint {
     else if (activeEpoch === undefined) this.controller.deactivate();
     this.#activeEpoch = activeEpoch;
     this.#client.roleChanged();
-    const directory = role.leader?.directoryId;
-    if (directory === this.#controllerDirectory && !role.isActive) return;
-    this.#controllerDirectory = directory;
-    this.#session?.controllerChanged();
-  }
-
-  /** The metadata may have reached this broker's registration: the controller hears of it now, not with the next heartbeat. */
-  #onApplied(): void {
-    const epoch = this.#session?.brokerEpoch;
-    const joined = this.#joined;
-    if (epoch === undefined || joined === undefined || joined.isSettled) return;
-    const registered = this.image.broker(this.nodeId);
-    if (registered?.brokerEpoch !== epoch) return;
-    if (registered.isFenced) this.#session?.beat();
-    else joined.resolve({ brokerEpoch: epoch });
+    this.#membership.roleChanged(role);
   }
 }
 
 /** What a full disk refuses; all else is small, or makes room. */
 function takesRoom({ type }: MetadataRecord): boolean {
   return type === "Topic" || type === "TopicConfig" || type === "ProducerIds";
-}
-
-function twinError({ nodeId, endpoint }: PeerAddress): LograftError {
-  return operationError(
-    "CONFIG_INVALID",
-    `node id ${nodeId} is in use: the broker at ${endpoint} has it, with another data directory; give this one another node.id`,
-    { context: { nodeId, endpoint } },
-  );
 }

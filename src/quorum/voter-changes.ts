@@ -108,7 +108,17 @@ export class VoterChanges {
     );
     const wanted = directoryId === undefined ? undefined : replicaIdOf(nodeId, directoryId);
     const candidates = wanted === undefined ? observers : observers.filter(({ id }) => id === wanted);
-    const found = candidates.find(({ isActive }) => isActive) ?? candidates[0];
+    // After a disk was lost, what the node was before is remembered for a while. A voter that is dead from the start may
+    // cost the quorum its majority, so nothing is guessed (H8).
+    if (candidates.length > 1) {
+      const names = candidates.map(({ id }) => id).join(" and ");
+      throw new ProtocolError(
+        "INVALID_VOTER_KEY",
+        `node ${nodeId} follows the controller with more than one store (${names}), of which only one can be there still; ` +
+          "try again in a few seconds, or name the directory",
+      );
+    }
+    const [found] = candidates;
     if (found !== undefined) return found.id;
     const voters = this.#votersOf(nodeId);
     if (voters.length > 0 && (wanted === undefined || voters.includes(wanted))) {

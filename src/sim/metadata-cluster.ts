@@ -36,6 +36,8 @@ export const TICK_MS = 100;
 const ELECTION_TICKS = 10;
 const HEARTBEAT_TICKS = 3;
 export const ELECTION_TIMEOUT_MS = TICK_MS * ELECTION_TICKS;
+/** In which a leader forgets a replica that it does not hear any more. */
+const FORGET_MS = 3 * ELECTION_TIMEOUT_MS;
 const SESSION_TIMEOUT_MS = 3_000;
 const HEARTBEAT_INTERVAL_MS = 500;
 /** Small, so that a short run has many snapshots. */
@@ -60,6 +62,7 @@ export class MetadataCluster {
   readonly #stepped = new Set<SimProcess>();
   readonly #heldDown = new Set<number>();
   readonly #lostStores = new Set<number>();
+  readonly #lostAtMs = new Map<number, number>();
   readonly #downSince = new Map<number, number>();
   readonly #machineOf = new Map<ReplicaId, number>();
   /** Machines that will crash at a write, and how long they stay down then. */
@@ -102,6 +105,12 @@ export class MetadataCluster {
       [found, foundTerm] = [machine, status.term];
     }
     return found;
+  }
+
+  /** Whether the machine lost its store so recently that others may still take it for what it was. */
+  hasJustLostStore(index: number): boolean {
+    const lostAtMs = this.#lostAtMs.get(index);
+    return lostAtMs !== undefined && this.scheduler.nowMs - lostAtMs < FORGET_MS;
   }
 
   machine(index: number): SimMachine {
@@ -224,6 +233,7 @@ export class MetadataCluster {
         onSend: (process, message) => this.#sent(process, message),
         onStoreLost: () => {
           this.checker.logs.lost(index);
+          this.#lostAtMs.set(index, this.scheduler.nowMs);
           this.#lostStores.add(index);
         },
         onOpened: (node) => this.#opened(index, node),

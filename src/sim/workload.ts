@@ -237,7 +237,10 @@ export class Workload {
       const id = checker.logs.onMachine(machine.index)?.id;
       return voters.some((voter) => voter.id === id);
     };
-    const outside = machines.filter((machine) => !isVoter(machine) && machine.node !== undefined);
+    const outside = machines.filter((machine) => {
+      const isThere = machine.node !== undefined && !this.#cluster.hasJustLostStore(machine.index);
+      return isThere && !isVoter(machine);
+    });
     const removable = voters.filter(({ id }) => safety.mayRemove(id));
     const lost = removable.find(({ id }) => checker.logs.of(id)?.isLost === true);
     const added = outside[this.#random.below(Math.max(outside.length, 1))];
