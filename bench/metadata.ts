@@ -7,7 +7,7 @@ import { LograftClient } from "lograft/client";
 import { startCluster } from "./processes.ts";
 
 /*
- * npm run bench:metadata: what a change of the metadata costs on a cluster of three brokers on this machine: the time
+ * npm run bench -- metadata: what a change of the metadata costs on a cluster of three brokers on this machine: the time
  * of a commit (a topic of one partition, through the SDK, one at a time), topics a second with several at once, the time
  * for many partitions, and the cold start of the cluster from the command to the last broker.
  *   --runs N (3)  --commits N (1000)  --partitions N (10000)  --base-port P (19092)  --dir DIR  --json FILE
@@ -26,6 +26,7 @@ const NODES = 3;
 const AT_ONCE = 16;
 const PARTITIONS_PER_TOPIC = 10;
 const samples = new Map<string, number[]>();
+const units = new Map<string, string>();
 
 for (let run = 0; run < Number(options.runs); run++) {
   process.stderr.write(`run ${run + 1} of ${options.runs}\n`);
@@ -37,8 +38,10 @@ for (let run = 0; run < Number(options.runs); run++) {
   }
 }
 const results = [...samples].map(([name, values]) => summarize(name, values));
-for (const { name, median, min, max } of results) {
-  process.stdout.write(`${name.padEnd(42)} ${String(median).padStart(9)}   ${min} .. ${max}\n`);
+for (const { name, unit, median, min, max } of results) {
+  process.stdout.write(
+    `${name.padEnd(34)} ${String(median).padStart(9)} ${unit.padEnd(13)} ${min} .. ${max}\n`,
+  );
 }
 if (options.json !== undefined) {
   await writeFile(options.json, `${JSON.stringify({ node: process.version, results }, null, 2)}\n`);
@@ -47,7 +50,7 @@ if (options.json !== undefined) {
 async function benchCluster(directory: string): Promise<void> {
   const place = { directory, nodes: NODES, basePort: Number(options["base-port"]) };
   let cluster = await startCluster(place);
-  add("cold start of a new cluster, ms", cluster.readyMs);
+  add("metadata.coldStart", "ms", cluster.readyMs);
   try {
     await using client = new LograftClient({ brokers: cluster.addresses });
     const admin = client.admin();
@@ -56,23 +59,23 @@ async function benchCluster(directory: string): Promise<void> {
     const times = (await createSequentially(admin, "commit", Number(options.commits))).toSorted(
       (a, b) => a - b,
     );
-    add("metadata commit p50, ms", percentile(times, 0.5));
-    add("metadata commit p99, ms", percentile(times, 0.99));
+    add("metadata.commit.p50", "ms", percentile(times, 0.5));
+    add("metadata.commit.p99", "ms", percentile(times, 0.99));
     const commits = Number(options.commits);
     const together = await createTogether(admin, "together", commits, 1);
-    add(`topics/s, ${AT_ONCE} requests at once`, commits / together);
+    add(`metadata.creates.atOnce${AT_ONCE}`, "topics/s", commits / together);
     const partitions = Number(options.partitions);
     const topics = Math.ceil(partitions / PARTITIONS_PER_TOPIC);
     const seconds = await createTogether(admin, "many", topics, PARTITIONS_PER_TOPIC);
-    add(`${partitions} partitions created, s`, seconds);
-    add("partitions/s", (topics * PARTITIONS_PER_TOPIC) / seconds);
+    add(`metadata.create${partitions}Partitions`, "s", seconds);
+    add("metadata.partitions", "partitions/s", (topics * PARTITIONS_PER_TOPIC) / seconds);
   } finally {
     const stoppedAt = performance.now();
     await cluster.stop();
-    add("clean stop of the cluster, ms", performance.now() - stoppedAt);
+    add("metadata.cleanStop", "ms", performance.now() - stoppedAt);
   }
   cluster = await startCluster(place);
-  add("start of that cluster again, ms", cluster.readyMs);
+  add("metadata.startAgain", "ms", cluster.readyMs);
   await cluster.stop();
 }
 
@@ -105,7 +108,8 @@ async function createTogether(
   return (performance.now() - startedAt) / 1000;
 }
 
-function add(name: string, value: number): void {
+function add(name: string, unit: string, value: number): void {
+  units.set(name, unit);
   const list = samples.get(name);
   if (list === undefined) samples.set(name, [value]);
   else list.push(value);
@@ -119,12 +123,21 @@ function percentile(sorted: readonly number[], fraction: number): number {
 function summarize(
   name: string,
   values: readonly number[],
-): { readonly name: string; readonly median: number; readonly min: number; readonly max: number } {
+): {
+  readonly name: string;
+  readonly unit: string;
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  readonly runs: number;
+} {
   const sorted = values.toSorted((a, b) => a - b).map((value) => Number(value.toPrecision(4)));
   return {
     name,
+    unit: units.get(name) ?? "",
     median: percentile(sorted, 0.5),
     min: sorted[0] ?? Number.NaN,
     max: sorted.at(-1) ?? Number.NaN,
+    runs: sorted.length,
   };
 }
