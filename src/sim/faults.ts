@@ -7,6 +7,10 @@ import type { LinkQuality } from "./sim-network.ts";
 /** Whom a fault is about: a machine by number, or whoever leads when it strikes. */
 export type FaultTarget = number | "leader";
 
+const FILE_OPERATIONS = ["read", "write", "sync", "rename", "syncDir"] as const;
+
+type FileOperation = (typeof FILE_OPERATIONS)[number];
+
 /** Something that goes wrong, with how long it lasts in ms. */
 export type Fault =
   | { readonly kind: "crash"; readonly target: FaultTarget; readonly how: CrashKind; readonly downMs: number }
@@ -31,6 +35,8 @@ export type Fault =
       readonly forMs: number;
     }
   | { readonly kind: "failedWrite"; readonly target: FaultTarget; readonly isApplied: boolean }
+  /** The next such operation on a file (a snapshot, the mirror) fails. */
+  | { readonly kind: "failedFile"; readonly target: FaultTarget; readonly operation: FileOperation }
   | { readonly kind: "wallJump"; readonly target: number; readonly byMs: number }
   | { readonly kind: "wipe"; readonly target: number; readonly what: WipeKind; readonly downMs: number }
   | { readonly kind: "damage"; readonly target: number; readonly downMs: number };
@@ -56,6 +62,7 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   resetConnections: 1,
   slowDisk: 2,
   failedWrite: 2,
+  failedFile: 1,
   wallJump: 1,
   wipe: 2,
   damage: 2,
@@ -124,6 +131,12 @@ function drawFault(kind: FaultKind, machineCount: number, random: Random): Fault
       return { kind, target: target(), latencyMs: span(20, 1_500), forMs: span(300, 4_000) };
     case "failedWrite":
       return { kind, target: target(), isApplied: random.fraction() < 0.5 };
+    case "failedFile":
+      return {
+        kind,
+        target: target(),
+        operation: FILE_OPERATIONS[random.below(FILE_OPERATIONS.length)] ?? "sync",
+      };
     case "wallJump":
       return { kind, target: machine(), byMs: (random.fraction() - 0.5) * 20 * 365 * 86_400_000 };
     case "wipe": {

@@ -21,6 +21,7 @@ export const MARKERS = [
   "reordered",
   "processPaused",
   "writeFailed",
+  "fileFailed",
   "partitioned",
   "wallClockJumped",
   "changeAcknowledged",

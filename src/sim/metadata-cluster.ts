@@ -128,7 +128,7 @@ export class MetadataCluster {
   /** Ends the machine's process; it starts again after `downMs` unless it is held down. */
   crash(index: number, how: CrashKind, downMs: number): void {
     const machine = this.machine(index);
-    if (machine.process === undefined) return;
+    if (machine.host === undefined) return;
     this.trace.add("crash", { from: index, note: how });
     this.#crashDownMs.delete(index);
     this.#downSince.set(index, this.scheduler.nowMs);
@@ -139,7 +139,7 @@ export class MetadataCluster {
   /** The process dies, as in a power cut, at the write after the next `operations` ones. */
   crashAtWrite(index: number, operations: number, downMs: number): void {
     const machine = this.machine(index);
-    if (machine.process === undefined) return;
+    if (machine.host === undefined) return;
     this.#crashDownMs.set(index, downMs);
     machine.platform.crashAfter(operations);
   }
@@ -153,10 +153,6 @@ export class MetadataCluster {
   release(index: number): void {
     this.#heldDown.delete(index);
     this.machine(index).start();
-  }
-
-  startLater(index: number, delayMs: number): void {
-    this.#startLater(index, delayMs);
   }
 
   /** Something threw where nobody could catch it. */
@@ -229,8 +225,8 @@ export class MetadataCluster {
         scheduler: this.scheduler,
         network: this.network,
         logger: this.#logger(index),
-        onStep: (process) => this.#stepped.add(process),
-        onSend: (process, message) => this.#sent(process, message),
+        onStep: (host) => this.#stepped.add(host),
+        onSend: (host, message) => this.#sent(host, message),
         onStoreLost: () => {
           this.checker.logs.lost(index);
           this.#lostAtMs.set(index, this.scheduler.nowMs);
@@ -244,16 +240,16 @@ export class MetadataCluster {
 
   #durable(index: number, operations: Parameters<Checker["durable"]>[1]): void {
     this.checker.durable(index, operations);
-    const { process } = this.machine(index);
-    if (process !== undefined) this.#stepped.add(process);
+    const { host } = this.machine(index);
+    if (host !== undefined) this.#stepped.add(host);
   }
 
-  #sent(process: SimProcess, bytes: Buffer): void {
-    this.#stepped.add(process);
+  #sent(host: SimProcess, bytes: Buffer): void {
+    this.#stepped.add(host);
     this.#guarded(() => {
       const message = this.checker.sent(bytes);
       const to = this.#machineOfReplica(message.to);
-      const event = { from: process.machine, to, a: message.term, b: numberOf(message) };
+      const event = { from: host.machine, to, a: message.term, b: numberOf(message) };
       if (message.type.startsWith("Heartbeat")) this.trace.count(message.type, event);
       else this.trace.add(message.type, event);
     });
@@ -275,7 +271,7 @@ export class MetadataCluster {
   #fenced(node: NodeId): void {
     const index = node - 1;
     const downSince = this.#downSince.get(index);
-    const isDown = this.machine(index).process === undefined && downSince !== undefined;
+    const isDown = this.machine(index).host === undefined && downSince !== undefined;
     if (isDown && this.scheduler.nowMs - downSince < SESSION_TIMEOUT_MS * 0.8)
       this.markers.hit("fencedByRefusal");
     if (!isDown) this.markers.hit("fencedBySilence");
@@ -294,9 +290,9 @@ export class MetadataCluster {
     for (const [index, downMs] of this.#crashDownMs) {
       if (this.machine(index).isCrashed) this.crash(index, "powerCut", downMs);
     }
-    for (const process of this.#stepped) {
-      const { node, process: current } = this.machine(process.machine);
-      if (current === process && node !== undefined) this.checker.look(node);
+    for (const host of this.#stepped) {
+      const { node, host: current } = this.machine(host.machine);
+      if (current === host && node !== undefined) this.checker.look(node);
     }
     this.#stepped.clear();
     if (this.#failure !== undefined) throw asViolation(this.#failure);

@@ -29,7 +29,7 @@ export class Nemesis {
   /** Nothing new goes wrong, and what is wrong is mended. Machines that are down start as they were going to. */
   end(): void {
     this.#isOver = true;
-    for (const mend of [...this.#ongoing]) mend();
+    for (const mend of this.#ongoing) mend();
   }
 
   strike(fault: Fault): void {
@@ -89,6 +89,15 @@ export class Nemesis {
         );
         break;
       }
+      case "failedFile": {
+        const { faults } = cluster.machine(this.#machine(fault.target)).platform.disk;
+        const armed = faults.arm({ kind: "error", operations: [fault.operation], errno: "EIO" });
+        this.#during(Number.POSITIVE_INFINITY, () => {
+          armed.disarm();
+          cluster.markers.hit("fileFailed", armed.hits);
+        });
+        break;
+      }
       case "wallJump":
         cluster.markers.hit("wallClockJumped");
         cluster.machine(fault.target).platform.clock.jumpWall(fault.byMs);
@@ -111,12 +120,12 @@ export class Nemesis {
   }
 
   #pause(index: number, forMs: number): void {
-    const process = this.#cluster.machine(index).process;
-    if (process === undefined || process.isPaused) return;
+    const host = this.#cluster.machine(index).host;
+    if (host === undefined || host.isPaused) return;
     this.#cluster.markers.hit("processPaused");
-    process.pause();
+    host.pause();
     this.#during(forMs, () => {
-      if (process.isAlive) process.resume();
+      if (host.isAlive) host.resume();
     });
   }
 
@@ -144,11 +153,12 @@ export class Nemesis {
     return this.#cluster.leader()?.index ?? random.below(machines.length);
   }
 
+  /** @param forMs Infinity: until the end of all faults. */
   #during(forMs: number, mend: () => void): void {
     const once = (): void => {
       if (this.#ongoing.delete(once)) mend();
     };
     this.#ongoing.add(once);
-    this.#cluster.scheduler.schedule(forMs, once);
+    if (Number.isFinite(forMs)) this.#cluster.scheduler.schedule(forMs, once);
   }
 }

@@ -10,11 +10,11 @@ import { request } from "./sim-request.ts";
 /** Calls and heartbeat streams over simulated connections. */
 export class SimControllerChannel implements ControllerChannel {
   readonly #network: SimNetwork<SimProcess>;
-  readonly #process: SimProcess;
+  readonly #host: SimProcess;
 
-  constructor(deps: { readonly network: SimNetwork<SimProcess>; readonly process: SimProcess }) {
+  constructor(deps: { readonly network: SimNetwork<SimProcess>; readonly host: SimProcess }) {
     this.#network = deps.network;
-    this.#process = deps.process;
+    this.#host = deps.host;
   }
 
   call(to: PeerAddress, bytes: Uint8Array, signal: AbortSignal): Promise<Buffer> {
@@ -23,13 +23,13 @@ export class SimControllerChannel implements ControllerChannel {
       if (peer === undefined || !isMeant(to, peer)) throw connectionError(to.endpoint, "refused");
       return peer.handleCall(question, gone);
     };
-    return request(this.#network, this.#process, to.endpoint, serve, signal);
+    return request(this.#network, this.#host, to.endpoint, serve, signal);
   }
 
   openSession(to: PeerAddress, handlers: SessionHandlers): SessionStream {
     const side = SimConnection.open<SimProcess, Buffer>(
       this.#network,
-      this.#process,
+      this.#host,
       to.endpoint,
       {
         onFrame: (frame) => handlers.onFrame(frame),

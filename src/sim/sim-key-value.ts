@@ -105,7 +105,7 @@ export class SimKeyValueStorage {
   /** The stores in and below this directory are gone. For the time between two processes. */
   wipe(path: string): void {
     const root = normalizePath(path);
-    for (const key of [...this.#media.keys()]) {
+    for (const key of this.#media.keys()) {
       if (key === root || key.startsWith(`${root}/`)) this.#media.delete(key);
     }
   }

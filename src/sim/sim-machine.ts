@@ -32,8 +32,8 @@ export interface SimMachineDeps {
   readonly scheduler: Scheduler;
   readonly network: SimNetwork<SimProcess>;
   readonly logger: Logger;
-  readonly onStep: (process: SimProcess) => void;
-  readonly onSend: (process: SimProcess, message: Buffer) => void;
+  readonly onStep: (host: SimProcess) => void;
+  readonly onSend: (host: SimProcess, message: Buffer) => void;
   /** The store of this machine will not be found again. */
   readonly onStoreLost: () => void;
   /** A node came up on its store. */
@@ -61,7 +61,7 @@ export class SimMachine {
   readonly #options: SimMachineOptions;
   readonly #deps: SimMachineDeps;
   #platform: SimPlatform;
-  #process: SimProcess | undefined;
+  #host: SimProcess | undefined;
   #node: MetadataNode | undefined;
   #transport: SimRaftTransport | undefined;
   #clusterId: string | undefined;
@@ -89,13 +89,13 @@ export class SimMachine {
   }
 
   /** The process that runs, paused or not. */
-  get process(): SimProcess | undefined {
-    return this.#process;
+  get host(): SimProcess | undefined {
+    return this.#host;
   }
 
   /** The node of a process that has opened its store. */
   get node(): MetadataNode | undefined {
-    return this.#process?.isAlive === true ? this.#node : undefined;
+    return this.#host?.isAlive === true ? this.#node : undefined;
   }
 
   /** Where the quorum's store is on each machine. */
@@ -103,18 +103,18 @@ export class SimMachine {
 
   /** Starts the program; does nothing when it runs. */
   start(): void {
-    if (this.#process !== undefined) return;
+    if (this.#host !== undefined) return;
     const { scheduler, onStep } = this.#deps;
-    const process = new SimProcess({ machine: this.index }, { platform: this.#platform, scheduler, onStep });
-    this.#process = process;
-    this.#run(process).catch((error: unknown) => this.#ended(process, asError(error)));
+    const host = new SimProcess({ machine: this.index }, { platform: this.#platform, scheduler, onStep });
+    this.#host = host;
+    this.#run(host).catch((error: unknown) => this.#ended(host, asError(error)));
   }
 
   /** Ends the process from outside. True when a power cut took writes that had not been synced. */
   crash(kind: CrashKind): boolean {
-    const process = this.#process;
-    if (process === undefined) return false;
-    this.#bury(process);
+    const host = this.#host;
+    if (host === undefined) return false;
+    this.#bury(host);
     const { random } = this.#platform;
     let lostCount = 0;
     if (kind === "kill") {
@@ -132,18 +132,18 @@ export class SimMachine {
 
   /** Whether the process has died at the operation that `crashAfter` named. */
   get isCrashed(): boolean {
-    return this.#process !== undefined && this.#platform.isCrashed;
+    return this.#host !== undefined && this.#platform.isCrashed;
   }
 
   /** Controlled shutdown; `onExit` tells when it is over. */
   async stop(): Promise<void> {
-    const [process, node] = [this.#process, this.node];
-    if (process === undefined || node === undefined) return;
+    const [host, node] = [this.#host, this.node];
+    if (host === undefined || node === undefined) return;
     await node.leave(LEAVE_TIMEOUT_MS);
     await node.close();
-    if (!process.isAlive) return;
+    if (!host.isAlive) return;
     this.#wasCleanShutdown = true;
-    this.#ended(process, undefined);
+    this.#ended(host, undefined);
   }
 
   /** All streams of the node to others break. */
@@ -173,13 +173,13 @@ export class SimMachine {
     this.#platform.keyValues.loseRecord(`${SimMachine.quorumDirectory}/store`, key);
   }
 
-  async #run(process: SimProcess): Promise<void> {
+  async #run(host: SimProcess): Promise<void> {
     const { network, logger, onSend, onOpened } = this.#deps;
     const { node: options } = this.#options;
     const transport = new SimRaftTransport({
       network,
-      process,
-      onSend: (message) => onSend(process, message),
+      host,
+      onSend: (message) => onSend(host, message),
     });
     await this.#platform.disk.makeDir(DATA_DIRECTORY);
     await this.#platform.disk.syncDir("/");
@@ -199,30 +199,30 @@ export class SimMachine {
         platform: this.#platform,
         logger,
         transport,
-        channel: new SimControllerChannel({ network, process }),
+        channel: new SimControllerChannel({ network, host }),
         joinCluster: async (clusterId) => {
-          if (process.isAlive) this.#clusterId = clusterId;
+          if (host.isAlive) this.#clusterId = clusterId;
         },
         onChange: () => undefined,
         health: { loopAgeMs: () => 0, diskAgeMs: () => 0 },
       },
     );
-    if (!process.isAlive) return;
+    if (!host.isAlive) return;
     this.#node = node;
     this.#transport = transport;
-    process.peer = node;
-    network.listen(this.endpoint, process);
+    host.peer = node;
+    network.listen(this.endpoint, host);
     onOpened(node);
     node.start();
-    void this.#join(process, node, clean);
+    void this.#join(host, node, clean);
     throw await node.failure;
   }
 
   /** Never rejects: what goes wrong for good ends the node, through its `failure`. */
-  async #join(process: SimProcess, node: MetadataNode, clean: boolean): Promise<void> {
+  async #join(host: SimProcess, node: MetadataNode, clean: boolean): Promise<void> {
     const incarnationId = this.#newId();
     const never = new AbortController();
-    while (process.isAlive) {
+    while (host.isAlive) {
       try {
         const { brokerEpoch } = await node.join(
           {
@@ -250,20 +250,20 @@ export class SimMachine {
     }
   }
 
-  #ended(process: SimProcess, error: Error | undefined): void {
+  #ended(host: SimProcess, error: Error | undefined): void {
     // What a dead process still says, its own death included, is not heard.
-    if (!process.isAlive || error instanceof SimulatedCrash) return;
-    this.#bury(process);
+    if (!host.isAlive || error instanceof SimulatedCrash) return;
+    this.#bury(host);
     this.#platform = this.#platform.kill();
     this.#deps.onExit(error);
   }
 
-  #bury(process: SimProcess): void {
-    this.#process = undefined;
+  #bury(host: SimProcess): void {
+    this.#host = undefined;
     this.#node = undefined;
     this.#transport = undefined;
-    this.#deps.network.close(this.endpoint, process);
-    process.die();
+    this.#deps.network.close(this.endpoint, host);
+    host.die();
   }
 
   #newId(): string {

@@ -72,7 +72,7 @@ export class SimProcess implements NetworkHost {
     if (!this.#isAlive) return;
     this.#isAlive = false;
     this.#held = undefined;
-    for (const callback of [...this.#mourners]) callback();
+    for (const callback of this.#mourners) callback();
     this.#mourners.clear();
   }
 }

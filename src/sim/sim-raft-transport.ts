@@ -10,7 +10,7 @@ import { request } from "./sim-request.ts";
 export interface SimRaftTransportDeps {
   readonly network: SimNetwork<SimProcess>;
   /** Whose transport it is. */
-  readonly process: SimProcess;
+  readonly host: SimProcess;
   /** Each message as it leaves. */
   readonly onSend: (message: Buffer) => void;
 }
@@ -23,22 +23,22 @@ export class SimRaftTransport implements RaftTransport {
 
   constructor(deps: SimRaftTransportDeps) {
     this.#deps = deps;
-    deps.process.onDeath(() => this.disconnect());
+    deps.host.onDeath(() => this.disconnect());
   }
 
   send(to: PeerAddress, message: readonly Uint8Array[]): void {
-    const { network, process, onSend } = this.#deps;
-    if (!process.isAlive) return;
+    const { network, host, onSend } = this.#deps;
+    if (!host.isAlive) return;
     const bytes = Buffer.concat(message);
     onSend(bytes);
     this.#peers.add(to.endpoint);
-    network.datagram(process, to.endpoint, ({ peer }) => {
+    network.datagram(host, to.endpoint, ({ peer }) => {
       if (peer !== undefined && isMeant(to, peer)) peer.receive(bytes);
     });
   }
 
   async hello(endpoint: string, mine: Hello, signal: AbortSignal): Promise<Hello> {
-    const { network, process } = this.#deps;
+    const { network, host } = this.#deps;
     const serve = async ({ peer }: SimProcess): Promise<Hello> => {
       if (peer === undefined) throw connectionError(endpoint, "closed");
       const theirs = peer.clusterId;
@@ -47,7 +47,7 @@ export class SimRaftTransport implements RaftTransport {
       }
       return peer.hello(mine);
     };
-    return request(network, process, endpoint, serve, signal);
+    return request(network, host, endpoint, serve, signal);
   }
 
   /** A datagram needs no connection, so there is no pause. */
@@ -60,12 +60,12 @@ export class SimRaftTransport implements RaftTransport {
 
   /** All streams of this process end; unless it is dead it opens new ones with its next messages. */
   disconnect(): void {
-    const { network, process } = this.#deps;
+    const { network, host } = this.#deps;
     for (const endpoint of this.#peers) {
       const target = network.hostAt(endpoint);
-      if (target === undefined || network.isCut(process.machine, target.machine)) continue;
-      network.scheduler.schedule(network.delayMs(process.machine, target.machine), () => {
-        const id = process.peer?.nodeId;
+      if (target === undefined || network.isCut(host.machine, target.machine)) continue;
+      network.scheduler.schedule(network.delayMs(host.machine, target.machine), () => {
+        const id = host.peer?.nodeId;
         if (id !== undefined) target.deliver(() => target.peer?.peerClosed(id));
       });
     }

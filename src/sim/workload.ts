@@ -63,7 +63,7 @@ export class Workload {
       this.#cluster.scheduler.schedule(this.#random.fraction() * 2 * meanGapMs, next);
       const operation = this.#draw();
       const machine = operation.isAtLeader === true ? this.#cluster.leader() : this.#anyMachine();
-      if (machine?.process?.isPaused === false) this.#start(machine, operation);
+      if (machine?.host?.isPaused === false) this.#start(machine, operation);
     };
     next();
     // The moment before a leader's first commit is short, and the only one at which some rules matter (H7).
@@ -101,12 +101,12 @@ export class Workload {
   }
 
   #start(machine: SimMachine, operation: Operation): void {
-    const { node, process } = machine;
-    if (node === undefined || process === undefined) return;
+    const { node, host } = machine;
+    if (node === undefined || host === undefined) return;
     const entry = { machine, name: operation.name, sinceMs: this.#cluster.scheduler.nowMs };
     this.#pending.add(entry);
     // The answer of a process that died never comes.
-    const forget = process.onDeath(() => {
+    const forget = host.onDeath(() => {
       if (this.#pending.delete(entry)) this.#cluster.checker.acknowledged.unknown();
     });
     operation

@@ -67,3 +67,38 @@ test("no timer of a stopped clock fires, those of others do", async () => {
   await scheduler.runUntilIdle();
   expect(fired).toEqual(["alive"]);
 });
+
+test("while a process stands still its timers wait, then all that came due fire in order (H32)", async () => {
+  const scheduler = new Scheduler();
+  const clock = new SimClock({}, { scheduler });
+  const fired: string[] = [];
+  const fire = (name: string) => (): void => {
+    fired.push(`${name} at ${clock.monotonicMs()}`);
+  };
+  clock.setTimer(10, fire("first"));
+  clock.setTimer(20, fire("second"));
+  const cancelled = clock.setTimer(30, fire("cancelled"));
+  clock.setTimer(200, fire("later"));
+  clock.pause();
+  await scheduler.advance(100);
+  expect(fired).toEqual([]);
+  cancelled.cancel();
+  clock.resume();
+  await scheduler.advance(0);
+  expect(fired).toEqual(["first at 100", "second at 100"]);
+  await scheduler.advance(200);
+  expect(fired.at(-1)).toBe("later at 200");
+});
+
+test("timers held by a process that dies never fire", async () => {
+  const scheduler = new Scheduler();
+  const clock = new SimClock({}, { scheduler });
+  let count = 0;
+  clock.setTimer(10, () => count++);
+  clock.pause();
+  await scheduler.advance(20);
+  clock.stop();
+  clock.resume();
+  await scheduler.advance(20);
+  expect(count).toBe(0);
+});

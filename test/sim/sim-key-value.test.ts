@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import type { KeyValueStore } from "../../src/platform/key-value.ts";
 import { SeededRandom } from "../../src/platform/random.ts";
+import { Scheduler } from "../../src/sim/scheduler.ts";
+import { SimClock } from "../../src/sim/sim-clock.ts";
 import { randomBatchCrash, SimKeyValueStorage } from "../../src/sim/sim-key-value.ts";
 import { CrashPoint, SimulatedCrash } from "../../src/sim/simulated-crash.ts";
 import { keyValueContract } from "../contract/key-value.ts";
@@ -89,4 +91,51 @@ test("stores of different paths are apart, spellings of one path are one store",
   await put(a, 1, true);
   expect(await b.get(Uint8Array.of(1))).toBeUndefined();
   await expect(storage.open("//a/./")).rejects.toMatchObject({ code: "DATA_DIR_LOCKED" });
+});
+
+test("a batch that takes its time is unsynced until it is done, and a crash in between may keep it or not", async () => {
+  for (const keptCount of [0, 1]) {
+    const scheduler = new Scheduler();
+    const clock = new SimClock({}, { scheduler });
+    const durable: number[] = [];
+    const storage = new SimKeyValueStorage({
+      latency: { clock, nextMs: () => 5 },
+      onDurable: (_path, operations) => durable.push(...operations.map(({ key }) => key[0] ?? -1)),
+    });
+    const store = await storage.open("/store");
+    await scheduler.settle(put(store, 1, true), 100);
+    expect(scheduler.nowMs).toBe(5);
+    expect(durable).toEqual([1]);
+    const writing = expect(put(store, 2, true)).rejects.toBeInstanceOf(SimulatedCrash);
+    await scheduler.advance(4);
+    expect(storage.unsyncedCount).toBe(1);
+    const left = storage.crash(() => keptCount);
+    await scheduler.advance(100);
+    await writing;
+    expect(await keysOf(left)).toEqual([1, 2].slice(0, 1 + keptCount));
+    expect(durable).toEqual([1, 2].slice(0, 1 + keptCount));
+  }
+});
+
+test("a sync does not cover what was written while it was under way", async () => {
+  const scheduler = new Scheduler();
+  const delays = [10, 30];
+  const storage = new SimKeyValueStorage({
+    latency: { clock: new SimClock({}, { scheduler }), nextMs: () => delays.shift() ?? 0 },
+  });
+  const store = await storage.open("/store");
+  const first = put(store, 1, true);
+  const second = expect(put(store, 2, true)).rejects.toBeInstanceOf(SimulatedCrash);
+  await scheduler.settle(first, 20);
+  const left = storage.crashDroppingAll();
+  await scheduler.advance(100);
+  await second;
+  expect(await keysOf(left)).toEqual([1]);
+});
+
+test("a wiped directory takes the stores in it and below it, and no other", async () => {
+  const storage = new SimKeyValueStorage();
+  for (const path of ["/a", "/a/b", "/ab"]) await put(await storage.open(path), 1, true);
+  storage.wipe("/a/");
+  expect(["/a", "/a/b", "/ab"].map((path) => storage.has(path))).toEqual([false, false, true]);
 });

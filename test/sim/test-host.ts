@@ -33,6 +33,6 @@ export class TestHost implements NetworkHost {
 
   die(): void {
     this.isAlive = false;
-    for (const callback of [...this.#mourners]) callback();
+    for (const callback of this.#mourners) callback();
   }
 }

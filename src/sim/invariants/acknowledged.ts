@@ -11,19 +11,10 @@ export class Acknowledged {
   readonly #markers: MarkerCounts;
   readonly #tokens = new Set<string>();
   #fresh: string[] = [];
-  #unknownCount = 0;
 
   constructor(deps: { readonly model: MetadataModel; readonly markers: MarkerCounts }) {
     this.#model = deps.model;
     this.#markers = deps.markers;
-  }
-
-  get count(): number {
-    return this.#tokens.size;
-  }
-
-  get unknownCount(): number {
-    return this.#unknownCount;
   }
 
   /** A client was told that this change is done. */
@@ -52,7 +43,6 @@ export class Acknowledged {
 
   /** A client does not know whether its change was made. */
   unknown(): void {
-    this.#unknownCount += 1;
     this.#markers.hit("changeOutcomeUnknown");
   }
 

@@ -1,7 +1,13 @@
 import { nodeId } from "../../../src/model/ids.ts";
 import type { KeyValueOperation } from "../../../src/platform/key-value.ts";
 import { replicaIdOf } from "../../../src/quorum/replica-id.ts";
-import { encodeEntry, encodeHeader, entryKey, HEADER_KEY, LOG_START } from "../../../src/quorum/store-format.ts";
+import {
+  encodeEntry,
+  encodeHeader,
+  entryKey,
+  HEADER_KEY,
+  LOG_START,
+} from "../../../src/quorum/store-format.ts";
 import type { LogPosition } from "../../../src/quorum/store-format.ts";
 import type { Entry, RaftStatus, ReplicaId, VoterSet } from "../../../src/raft/types.ts";
 
@@ -40,7 +46,11 @@ export class StoreWriter {
       return { type: "put", key: entryKey(one.index), value };
     });
     const header = encodeHeader({
-      identity: { nodeId: nodeId(this.#machine + 1), directoryId: `dir${this.#machine}`, clusterId: undefined },
+      identity: {
+        nodeId: nodeId(this.#machine + 1),
+        directoryId: `dir${this.#machine}`,
+        clusterId: undefined,
+      },
       hardState: { term: hardState.term, vote: hardState.vote, commit: 0 },
       snapshot: LOG_START,
       last: this.#positions.at(-1) ?? LOG_START,

@@ -6,7 +6,11 @@ import { MessageWatch } from "../../../src/sim/invariants/message-watch.ts";
 import { MarkerCounts } from "../../../src/sim/markers.ts";
 import { entry, replica, StoreWriter } from "./fixture.ts";
 
-function makeWatch(): { readonly watch: MessageWatch; readonly logs: DurableLogs; readonly markers: MarkerCounts } {
+function makeWatch(): {
+  readonly watch: MessageWatch;
+  readonly logs: DurableLogs;
+  readonly markers: MarkerCounts;
+} {
   const logs = new DurableLogs();
   const markers = new MarkerCounts();
   return { logs, markers, watch: new MessageWatch({ logs, ledger: new Ledger(), markers }) };

@@ -12,9 +12,9 @@ import {
 } from "../../../src/sim/invariants/metadata-model.ts";
 import { contentHash } from "../../../src/sim/invariants/durable-log.ts";
 import { MarkerCounts } from "../../../src/sim/markers.ts";
-import { topicId } from "../../metadata/builders.ts";
+import { topicIdOf } from "../../metadata/arbitrary-history.ts";
 
-const TOPIC = topicId(1);
+const TOPIC = topicIdOf(1);
 
 function commit(model: MetadataModel, index: number, ...records: readonly MetadataRecord[]): void {
   const data = encodeMetadataRecords(records);
@@ -58,7 +58,7 @@ test("changes are counted by their tokens, and none is applied twice", () => {
   commit(model, 4, { type: "RemoveTopic", topicId: TOPIC });
   const tokens = [topicToken("a"), configToken("17"), producerIdsToken(0), removalToken("a")];
   expect(tokens.map((token) => model.countOf(token))).toEqual([1, 1, 1, 1]);
-  expect(() => commit(model, 5, { type: "Topic", name: "a", topicId: topicId(2) })).toThrow(/AppliedOnce/);
+  expect(() => commit(model, 5, { type: "Topic", name: "a", topicId: topicIdOf(2) })).toThrow(/AppliedOnce/);
   expect(() => commit(model, 6, { type: "ProducerIds", nextProducerId: 1000 })).toThrow(/ProducerIdsGrow/);
 });
 
