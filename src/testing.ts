@@ -3,12 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { deadlineSignal } from "./base/abort.ts";
 import { operationError } from "./base/errors.ts";
 import type { Logger } from "./base/logger.ts";
 import { silentLogger } from "./base/logger.ts";
 import { parseBrokerConfig } from "./model/configs.ts";
 import type { RunningBroker, StartBrokerOptions } from "./node.ts";
 import { startBroker as startStandalone, startNode } from "./node.ts";
+import { createNodePlatform } from "./platform/node/node-platform.ts";
 
 export type { RunningBroker } from "./node.ts";
 
@@ -121,7 +123,8 @@ async function startMember(
     throw operationError("CONFIG_INVALID", parsed.errors.map((error) => error.message).join("\n"));
   }
   const logger = options.logger ?? silentLogger;
-  return startNode(parsed, { logger, signal: AbortSignal.timeout(JOIN_TIMEOUT_MS) });
+  using deadline = deadlineSignal(createNodePlatform().clock, JOIN_TIMEOUT_MS);
+  return await startNode(parsed, { logger, signal: deadline.signal });
 }
 
 /** Ports that were free a moment ago: the brokers must know each other's before they listen. */

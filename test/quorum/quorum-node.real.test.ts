@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { silentLogger } from "../../src/base/logger.ts";
 import { nodeId } from "../../src/model/ids.ts";
 import { createNodePlatform } from "../../src/platform/node/node-platform.ts";
@@ -59,8 +59,9 @@ test("a broker alone, on real files: active within moments, snapshots taken, all
     await Promise.all(proposals.map(({ committed }) => committed));
   }
   const { clusterId, directoryId } = node;
+  // A snapshot is written beside the commits, and may still be on its way to the disk.
+  await vi.waitFor(() => expect(node.status.snapshotIndex).toBeGreaterThan(0));
   await node.close();
-  expect(node.status.snapshotIndex).toBeGreaterThan(0);
   const restored = new Journal();
   const again = await start(restored, clusterId);
   expect([again.clusterId, again.directoryId]).toEqual([clusterId, directoryId]);
