@@ -39,6 +39,7 @@ function isChangedBroker(before: BrokerImage, after: BrokerImage): boolean {
   return (
     before.brokerEpoch !== after.brokerEpoch ||
     before.isFenced !== after.isFenced ||
-    before.isShuttingDown !== after.isShuttingDown
+    before.isShuttingDown !== after.isShuttingDown ||
+    before.isDrained !== after.isDrained
   );
 }

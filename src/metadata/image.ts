@@ -4,8 +4,12 @@ import type { BrokerRegistrationRecord, MetadataRecord } from "./records.ts";
 
 /** A partition as the cluster sees it. Never changes: a change makes a new one. Node lists are shared between partitions. */
 export interface PartitionImage {
-  /** The preferred leader first. */
+  /** The preferred leader first. While the partition moves: where it goes to, then those that it leaves (H23). */
   readonly replicas: readonly NodeId[];
+  /** Among `replicas`: new there by a reassignment that is under way. */
+  readonly addingReplicas: readonly NodeId[];
+  /** Among `replicas`, disjoint from `addingReplicas`: they go when that reassignment is complete. */
+  readonly removingReplicas: readonly NodeId[];
   readonly isr: readonly NodeId[];
   /** Disjoint from `isr`; empty while the ISR has its minimum (KIP-966). */
   readonly elr: readonly NodeId[];
@@ -32,6 +36,8 @@ export interface BrokerImage extends Omit<BrokerRegistrationRecord, "type"> {
   /** Takes no part: it leads nothing and is in no ISR. */
   readonly isFenced: boolean;
   readonly isShuttingDown: boolean;
+  /** Gets no new replicas and leads nothing that others can lead; outlives its restarts. */
+  readonly isDrained: boolean;
 }
 
 /**
@@ -57,6 +63,17 @@ export interface MetadataImage {
   broker(nodeId: NodeId): BrokerImage | undefined;
   /** In order of first registration. */
   brokers(): Iterable<BrokerImage>;
+}
+
+/**
+ * How many replicas a partition had before its reassignment began, and has otherwise: what its minimum of in-sync
+ * replicas is reckoned from, so that replicas which are yet to catch up make nobody wait (H23).
+ */
+export function settledReplicas({
+  replicas,
+  addingReplicas,
+}: Pick<PartitionImage, "replicas" | "addingReplicas">): number {
+  return replicas.length - addingReplicas.length;
 }
 
 /** True when this broker may lead and be in an ISR: registered, unfenced, and not on its way out (KIP-841). */
@@ -95,11 +112,11 @@ export function recordsOfImage(image: MetadataImage): MetadataRecord[] {
 }
 
 function pushBroker(records: MetadataRecord[], broker: BrokerImage): void {
-  const { isFenced, isShuttingDown, ...registration } = broker;
+  const { isFenced, isShuttingDown, isDrained, ...registration } = broker;
   const { nodeId, brokerEpoch } = broker;
   records.push({ type: "BrokerRegistration", ...registration });
-  if (isFenced && !isShuttingDown) return; // As every registration starts.
-  records.push({ type: "BrokerChange", nodeId, brokerEpoch, isFenced, isShuttingDown });
+  if (isFenced && !isShuttingDown && !isDrained) return; // As every registration starts.
+  records.push({ type: "BrokerChange", nodeId, brokerEpoch, isFenced, isShuttingDown, isDrained });
 }
 
 /** By code unit, the same on every machine whatever its language. */

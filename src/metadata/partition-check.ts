@@ -25,11 +25,17 @@ function epochFault(before: PartitionImage, after: PartitionImage): string | und
 }
 
 function listFault(
-  { replicas, isr, elr, lastKnownElr, leader }: PartitionImage,
+  { replicas, addingReplicas, removingReplicas, isr, elr, lastKnownElr, leader }: PartitionImage,
   isRegistered: (nodeId: NodeId) => boolean,
 ): string | undefined {
   if (replicas.length === 0) return "has no replicas";
   if (hasRepeats(replicas)) return "has a replica twice";
+  const moving = [...addingReplicas, ...removingReplicas];
+  if (moving.some((node) => !replicas.includes(node))) return "moves a replica that it has not";
+  if (hasRepeats(moving)) return "moves a replica twice";
+  // Replicas that are all on their way out, or all new, would be nobody's data.
+  if (removingReplicas.length === replicas.length) return "loses all its replicas";
+  if (addingReplicas.length === replicas.length) return "begins anew elsewhere";
   if (leader !== NO_NODE && !isr.includes(leader)) return "is led from outside its ISR";
   for (const list of [isr, elr, lastKnownElr]) {
     for (const [position, node] of list.entries()) {

@@ -21,30 +21,34 @@ import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord, PartitionR
  *                         features list of (name text, min u16, max u16) in order of their names
  *   2 Topic               topicId 16, name text
  *   3 Partition           topicId 16, partition i32, leader i32, leaderEpoch i32, partitionEpoch i32,
- *                         replicas, isr, elr, lastKnownElr: lists of i32
+ *                         replicas, isr, elr, lastKnownElr, and from version 2 addingReplicas, removingReplicas:
+ *                         lists of i32
  *   4 TopicConfig         topicId 16, key text, value optional text
  *   5 RemoveTopic         topicId 16
  *   6 ProducerIds         nextProducerId i64
- *   7 BrokerChange        nodeId i32, brokerEpoch i64, isFenced u8, isShuttingDown u8
+ *   7 BrokerChange        nodeId i32, brokerEpoch i64, isFenced u8, isShuttingDown u8, and from version 1 isDrained u8
  *   8 UnregisterBroker    nodeId i32
  *   9 FeatureLevel        name text, level u16
  *
  * Optional text is u8 0, or u8 1 and the text. There is no checksum here: the log that stores or sends the bytes has its
  * own. A type or version that this code does not know stops the reader, because skipping a change would let replicas of
- * the metadata drift apart (H19). Version 0 of the types that have a 1 is that of release 0.1.0, whose store is another.
+ * the metadata drift apart (H19). Written is the latest version, read are those from the oldest that this store can hold:
+ * version 0 of BrokerRegistration and Partition is that of release 0.1.0, whose store is another.
  */
 
 const RECORD_TYPES = {
-  BrokerRegistration: { type: 1, version: 1 },
-  Topic: { type: 2, version: 0 },
-  Partition: { type: 3, version: 1 },
-  TopicConfig: { type: 4, version: 0 },
-  RemoveTopic: { type: 5, version: 0 },
-  ProducerIds: { type: 6, version: 0 },
-  BrokerChange: { type: 7, version: 0 },
-  UnregisterBroker: { type: 8, version: 0 },
-  FeatureLevel: { type: 9, version: 0 },
-} as const satisfies Readonly<Record<MetadataRecord["type"], { type: number; version: number }>>;
+  BrokerRegistration: { type: 1, version: 1, oldest: 1 },
+  Topic: { type: 2, version: 0, oldest: 0 },
+  Partition: { type: 3, version: 2, oldest: 1 },
+  TopicConfig: { type: 4, version: 0, oldest: 0 },
+  RemoveTopic: { type: 5, version: 0, oldest: 0 },
+  ProducerIds: { type: 6, version: 0, oldest: 0 },
+  BrokerChange: { type: 7, version: 1, oldest: 0 },
+  UnregisterBroker: { type: 8, version: 0, oldest: 0 },
+  FeatureLevel: { type: 9, version: 0, oldest: 0 },
+} as const satisfies Readonly<
+  Record<MetadataRecord["type"], { type: number; version: number; oldest: number }>
+>;
 
 const TYPE_NAMES: ReadonlyMap<number, MetadataRecord["type"]> = new Map(
   (Object.keys(RECORD_TYPES) as MetadataRecord["type"][]).map((name) => [RECORD_TYPES[name].type, name]),
@@ -84,12 +88,12 @@ function readRecord(reader: ByteReader, lists: Map<string, readonly NodeId[]>): 
     const type = reader.uint8();
     const version = reader.uint8();
     const name = TYPE_NAMES.get(type);
-    if (name === undefined || version !== RECORD_TYPES[name].version) throw unknownVersion(type, version, at);
+    if (name === undefined || !isReadable(name, version)) throw unknownVersion(type, version, at);
     const size = reader.uvarint();
     const start = reader.position;
     reader.skip(size);
     const body = new ByteReader(reader.buffer, start, start + size);
-    const record = readBody(body, name, lists);
+    const record = readBody(body, name, version, lists);
     body.expectEnd();
     return record;
   } catch (error: unknown) {
@@ -103,6 +107,11 @@ function readRecord(reader: ByteReader, lists: Map<string, readonly NodeId[]>): 
       },
     );
   }
+}
+
+function isReadable(name: MetadataRecord["type"], version: number): boolean {
+  const { oldest, version: latest } = RECORD_TYPES[name];
+  return version >= oldest && version <= latest;
 }
 
 function unknownVersion(type: number, version: number, at: number): LograftError {
@@ -124,6 +133,7 @@ function writeBody(out: ByteWriter, record: MetadataRecord): void {
       out.int64(record.brokerEpoch);
       out.bool(record.isFenced);
       out.bool(record.isShuttingDown);
+      out.bool(record.isDrained);
       return;
     case "UnregisterBroker":
       out.int32(record.nodeId);
@@ -142,6 +152,8 @@ function writeBody(out: ByteWriter, record: MetadataRecord): void {
       writeNodes(out, record.isr);
       writeNodes(out, record.elr);
       writeNodes(out, record.lastKnownElr);
+      writeNodes(out, record.addingReplicas);
+      writeNodes(out, record.removingReplicas);
       return;
     case "TopicConfig":
       out.bytes(topicIdToBytes(record.topicId));
@@ -166,6 +178,7 @@ function writeBody(out: ByteWriter, record: MetadataRecord): void {
 function readBody(
   body: ByteReader,
   type: MetadataRecord["type"],
+  version: number,
   lists: Map<string, readonly NodeId[]>,
 ): MetadataRecord {
   switch (type) {
@@ -178,6 +191,7 @@ function readBody(
         brokerEpoch: readEpoch(body),
         isFenced: body.bool(),
         isShuttingDown: body.bool(),
+        isDrained: version >= 1 && body.bool(),
       };
     case "UnregisterBroker":
       return { type, nodeId: readNode(body) };
@@ -186,7 +200,7 @@ function readBody(
       return { type, name: body.sizedUtf8(), topicId };
     }
     case "Partition":
-      return readPartition(body, lists);
+      return readPartition(body, version, lists);
     case "TopicConfig":
       return { type, topicId: readTopicId(body), key: body.sizedUtf8(), value: readOptional(body) };
     case "RemoveTopic":
@@ -200,7 +214,11 @@ function readBody(
   }
 }
 
-function readPartition(body: ByteReader, lists: Map<string, readonly NodeId[]>): PartitionRecord {
+function readPartition(
+  body: ByteReader,
+  version: number,
+  lists: Map<string, readonly NodeId[]>,
+): PartitionRecord {
   const topicId = readTopicId(body);
   const partition = body.int32();
   const leader = body.int32() as NodeId;
@@ -215,8 +233,22 @@ function readPartition(body: ByteReader, lists: Map<string, readonly NodeId[]>):
   const isr = readNodes(body, lists);
   const elr = readNodes(body, lists);
   const lastKnownElr = readNodes(body, lists);
-  const lastly = { leader, leaderEpoch, partitionEpoch };
-  return { type: "Partition", topicId, partition, replicas, isr, elr, lastKnownElr, ...lastly };
+  const addingReplicas = version >= 2 ? readNodes(body, lists) : NOBODY;
+  const removingReplicas = version >= 2 ? readNodes(body, lists) : NOBODY;
+  return {
+    type: "Partition",
+    topicId,
+    partition,
+    replicas,
+    addingReplicas,
+    removingReplicas,
+    isr,
+    elr,
+    lastKnownElr,
+    leader,
+    leaderEpoch,
+    partitionEpoch,
+  };
 }
 
 function writeRegistration(out: ByteWriter, record: BrokerRegistrationRecord): void {

@@ -32,7 +32,7 @@ export interface BrokerRegistrationRecord {
   readonly features: ReadonlyMap<string, FeatureRange>;
 }
 
-/** A registered broker was fenced, unfenced, or began to shut down. */
+/** A registered broker was fenced, unfenced, began to shut down, or was drained or given back to use. */
 export interface BrokerChangeRecord {
   readonly type: "BrokerChange";
   readonly nodeId: NodeId;
@@ -40,6 +40,8 @@ export interface BrokerChangeRecord {
   readonly brokerEpoch: number;
   readonly isFenced: boolean;
   readonly isShuttingDown: boolean;
+  /** It gets no new replicas and leads nothing that others can lead, until somebody takes that back. */
+  readonly isDrained: boolean;
 }
 
 /** The broker will not come back as it was; another data directory may take its node id. */
@@ -59,8 +61,12 @@ export interface PartitionRecord {
   readonly type: "Partition";
   readonly topicId: TopicId;
   readonly partition: number;
-  /** The preferred leader first. */
+  /** The preferred leader first. While the partition moves: where it goes to, then those that it leaves (H23). */
   readonly replicas: readonly NodeId[];
+  /** Those of the replicas that it moves to and was not on before. */
+  readonly addingReplicas: readonly NodeId[];
+  /** Those of the replicas that it leaves once all others are in sync. */
+  readonly removingReplicas: readonly NodeId[];
   /** Empty only when there is no leader. */
   readonly isr: readonly NodeId[];
   /** Not in the ISR, and known to hold everything committed: they left when the ISR fell below its minimum (KIP-966). */
@@ -83,7 +89,7 @@ export interface TopicConfigRecord {
   readonly value: string | null;
 }
 
-/** The topic is gone; the only thing that ever allows its data to be deleted (H28). */
+/** The topic is gone. This and a `Partition` record without a broker that had it are all that lets data be deleted (H28). */
 export interface RemoveTopicRecord {
   readonly type: "RemoveTopic";
   readonly topicId: TopicId;

@@ -106,11 +106,17 @@ export class ReplayBatch {
         current: before.brokerEpoch,
       });
     }
-    this.brokers.set(nodeId, { ...registration, isFenced: true, isShuttingDown: false });
+    this.brokers.set(nodeId, {
+      ...registration,
+      isFenced: true,
+      isShuttingDown: false,
+      // Somebody wanted it empty: a restart does not change that.
+      isDrained: before?.isDrained ?? false,
+    });
   }
 
   #changeBroker(record: BrokerChangeRecord): void {
-    const { nodeId, brokerEpoch, isFenced, isShuttingDown } = record;
+    const { nodeId, brokerEpoch, isFenced, isShuttingDown, isDrained } = record;
     const before = this.#registered(nodeId, record.type);
     if (brokerEpoch !== before.brokerEpoch) {
       throw corrupt(`a BrokerChange record is about another registration of broker ${nodeId}`, {
@@ -119,7 +125,7 @@ export class ReplayBatch {
         current: before.brokerEpoch,
       });
     }
-    this.brokers.set(nodeId, { ...before, isFenced, isShuttingDown });
+    this.brokers.set(nodeId, { ...before, isFenced, isShuttingDown, isDrained });
   }
 
   #unregister(nodeId: NodeId): void {
@@ -188,6 +194,8 @@ export class ReplayBatch {
     const before = partitions[partition];
     const after: PartitionImage = {
       replicas: this.#share(record.replicas),
+      addingReplicas: this.#share(record.addingReplicas),
+      removingReplicas: this.#share(record.removingReplicas),
       isr: this.#share(record.isr),
       elr: this.#share(record.elr),
       lastKnownElr: this.#share(record.lastKnownElr),

@@ -38,10 +38,7 @@ const SPAN_OR_UNLIMITED = { min: 0, max: LONGEST_MS, unlimited: true } as const;
 const BYTES_OR_UNLIMITED = { min: 0, max: LARGEST_BYTES, unlimited: true } as const;
 const COUNT = { min: 1, max: INT32_MAX } as const;
 
-/**
- * Every key of a broker, by the property of the typed configuration. A span of "no limit" is written -1 and read as
- * Infinity.
- */
+/** Every key of a broker, by its property in the typed configuration. -1 for "no limit" is read as Infinity. */
 export const BROKER_CONFIG_KEYS = {
   nodeId: configKey(
     "node.id",
@@ -116,6 +113,13 @@ export const BROKER_CONFIG_KEYS = {
     "How often a broker tells the controller that it is well.",
     { since: "0.2.0" },
   ),
+  replicaLagTimeMaxMs: configKey(
+    "replica.lag.time.max.ms",
+    durationValue({ min: 100, max: 3_600_000 }),
+    "10000",
+    "How long a replica may lack what its leader has before it leaves the in-sync replicas. Until then every write with acks=all waits for it. A broker whose session ended leaves at once.",
+    { since: "0.3.0" },
+  ),
   leaderImbalanceCheckIntervalMs: configKey(
     "leader.imbalance.check.interval.ms",
     durationValue(POSITIVE_SPAN),
@@ -132,15 +136,15 @@ export const BROKER_CONFIG_KEYS = {
   ),
   defaultReplicationFactor: configKey(
     "default.replication.factor",
-    integerValue({ min: 1, max: 0x7fff }),
-    "1",
-    "Replicas of each partition of a topic that is created without a count.",
+    integerValue({ min: 0, max: 0x7fff }),
+    "0",
+    "Replicas of each partition of a topic that is created without a count. 0: three, or as many as the cluster has brokers.",
   ),
   minInsyncReplicas: configKey(
     "min.insync.replicas",
-    integerValue({ min: 1, max: 0x7fff }),
-    "1",
-    "In-sync replicas without which a write with acks=all is refused.",
+    integerValue({ min: 0, max: 0x7fff }),
+    "0",
+    "In-sync replicas without which a write with acks=all is refused. 0: two, or one less than there are replicas, but one at least. Never more than there are replicas.",
   ),
   uncleanLeaderElectionEnable: configKey(
     "unclean.leader.election.enable",
@@ -244,6 +248,18 @@ export const BROKER_CONFIG_KEYS = {
     durationValue(POSITIVE_SPAN),
     "1000",
     "Longest time between a write and its sync under the flush policy `interval`.",
+  ),
+  logScrubIntervalMs: configKey(
+    "log.scrub.interval.ms",
+    durationValue(SPAN),
+    "1209600000",
+    "How often every segment is read whole and its checksums are compared, so that records nobody reads do not rot unseen. 0: never.",
+  ),
+  logScrubBytesPerSecond: configKey(
+    "log.scrub.bytes.per.second",
+    sizeValue({ min: 4 * KIB, max: LARGEST_BYTES }),
+    String(8 * MIB),
+    "How much of the disk's time the check of log.scrub.interval.ms takes at most: bytes read in a second.",
   ),
   logMessageTimestampType: configKey(
     "log.message.timestamp.type",
@@ -395,8 +411,8 @@ export const TOPIC_CONFIG_KEYS = {
   ),
   minInsyncReplicas: optionalConfigKey(
     "min.insync.replicas",
-    integerValue({ min: 1, max: 0x7fff }),
-    "In-sync replicas without which a write with acks=all is refused.",
+    integerValue({ min: 0, max: 0x7fff }),
+    "In-sync replicas without which a write with acks=all is refused. 0: two, or one less than there are replicas, but one at least. Never more than there are replicas.",
     DYNAMIC,
   ),
   flushPolicy: optionalConfigKey(

@@ -14,6 +14,8 @@ export type NodeId = Brand<number, "NodeId">;
 export const UUID_BYTES = 16;
 /** No leader, or none known. */
 export const NO_NODE = -1 as NodeId;
+/** No registration of a broker, or none known: real broker epochs are metadata offsets. */
+export const NO_BROKER_EPOCH = -1;
 /** Sixteen zero bytes: "no topic id" on the wire; never given to a topic. */
 export const ZERO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA" as TopicId;
 

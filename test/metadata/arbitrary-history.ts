@@ -42,7 +42,14 @@ export function registrationOf(
 export function unfencedBrokers(...ids: number[]): MetadataRecord[] {
   return ids.flatMap((id) => [
     registrationOf(id),
-    { type: "BrokerChange", nodeId: nodeId(id), brokerEpoch: 1, isFenced: false, isShuttingDown: false },
+    {
+      type: "BrokerChange",
+      nodeId: nodeId(id),
+      brokerEpoch: 1,
+      isFenced: false,
+      isShuttingDown: false,
+      isDrained: false,
+    },
   ]);
 }
 
@@ -62,6 +69,8 @@ export function partitionOf(
     isr,
     elr: [],
     lastKnownElr: [],
+    addingReplicas: [],
+    removingReplicas: [],
     leader: isr[0] ?? nodeId(0),
     leaderEpoch: leaderEpoch(0),
     partitionEpoch: 0,
@@ -157,6 +166,7 @@ function recordsOf(one: Step, model: Model): MetadataRecord[] {
           brokerEpoch,
           isFenced,
           isShuttingDown: one.node === 2,
+          isDrained: one.node === 3,
         },
       ];
     }
@@ -227,6 +237,9 @@ function partitionRecord(seed: number, partition: number, state: PartitionModel)
   return partitionOf(seed, partition, {
     replicas: nodes(1, 2, 3),
     isr: isAlone ? nodes(leader) : nodes(1, 2, 3),
+    // Every third is on its way.
+    addingReplicas: partitionEpoch % 3 === 2 ? nodes(next) : [],
+    removingReplicas: partitionEpoch % 3 === 2 ? nodes(last) : [],
     elr: isAlone ? nodes(next) : [],
     lastKnownElr: isAlone ? nodes(last) : [],
     leader: nodeId(leader),

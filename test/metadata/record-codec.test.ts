@@ -29,7 +29,22 @@ const ONE_OF_EACH: readonly MetadataRecord[] = [
     ]),
   }),
   registrationOf(8, { clean: false, peerEndpoint: "", features: new Map() }),
-  { type: "BrokerChange", nodeId: nodes(7)[0]!, brokerEpoch: 9, isFenced: false, isShuttingDown: true },
+  {
+    type: "BrokerChange",
+    nodeId: nodes(7)[0]!,
+    brokerEpoch: 9,
+    isFenced: false,
+    isShuttingDown: true,
+    isDrained: false,
+  },
+  {
+    type: "BrokerChange",
+    nodeId: nodes(7)[0]!,
+    brokerEpoch: 9,
+    isFenced: false,
+    isShuttingDown: false,
+    isDrained: true,
+  },
   { type: "UnregisterBroker", nodeId: nodes(7)[0]! },
   { type: "FeatureLevel", name: "metadata.version", level: 3 },
   TOPIC,
@@ -40,6 +55,12 @@ const ONE_OF_EACH: readonly MetadataRecord[] = [
     elr: nodes(8),
     lastKnownElr: nodes(7),
     leader: NO_NODE,
+  }),
+  partitionOf(1, 2, {
+    replicas: nodes(9, 8, 7),
+    addingReplicas: nodes(9),
+    removingReplicas: nodes(7),
+    isr: nodes(8, 7),
   }),
   { type: "TopicConfig", topicId: topicIdOf(1), key: "retention.ms", value: "1000" },
   { type: "TopicConfig", topicId: topicIdOf(1), key: "retention.ms", value: null },
@@ -73,7 +94,7 @@ test("any history comes back as it was", () => {
 
 test("the bytes of a partition record do not change", () => {
   expect(encodeMetadataRecords([PARTITION]).toString("hex")).toBe(
-    "03013c" +
+    "03023e" +
       Buffer.from(topicIdOf(1), "base64url").toString("hex") +
       "00000000" +
       "00000007" +
@@ -83,8 +104,27 @@ test("the bytes of a partition record do not change", () => {
       "000000070000000800000009" +
       "0100000007" +
       "0100000008" +
-      "0100000009",
+      "0100000009" +
+      "00" +
+      "00",
   );
+});
+
+test("records of the versions before are read: nothing moves, nothing is drained", () => {
+  const now = encodeMetadataRecords([PARTITION]);
+  const partition = Buffer.concat([Buffer.from([3, 1, now.length - 3 - 2]), now.subarray(3, -2)]);
+  const change = Buffer.from("07000e" + "00000007" + "0000000000000009" + "0001", "hex");
+  expect(decodeMetadataRecords(Buffer.concat([partition, change]))).toEqual([
+    PARTITION,
+    {
+      type: "BrokerChange",
+      nodeId: nodes(7)[0],
+      brokerEpoch: 9,
+      isFenced: false,
+      isShuttingDown: true,
+      isDrained: false,
+    },
+  ]);
 });
 
 test("bytes that are cut anywhere between two records' borders are METADATA_CORRUPT", () => {
@@ -123,7 +163,7 @@ test("a type or version of a newer release is DATA_DIR_VERSION and names itself"
 
 test("a body version of the first release is refused, not misread", () => {
   const bytes = Buffer.from(encodeMetadataRecords([PARTITION]));
-  expect(bytes[1]).toBe(1);
+  expect(bytes[1]).toBe(2);
   bytes[1] = 0;
   expect(codeOf(() => decodeMetadataRecords(bytes))).toBe("DATA_DIR_VERSION");
 });

@@ -201,11 +201,27 @@ describe("brokers", () => {
 
   test("a registration starts fenced, whatever the broker was before", () => {
     const state = stateOf(unfencedBrokers(1));
-    expect(state.broker(NODE_1)).toMatchObject({ isFenced: false, isShuttingDown: false, host: "host-1" });
+    expect(state.broker(NODE_1)).toMatchObject({
+      isFenced: false,
+      isShuttingDown: false,
+      isDrained: false,
+      host: "host-1",
+    });
     const delta = state.replay([registrationOf(1, { brokerEpoch: 2, clean: false })]);
     expect(state.broker(NODE_1)).toMatchObject({ isFenced: true, clean: false, brokerEpoch: 2 });
     expect(delta.brokers).toEqual([state.broker(NODE_1)]);
     expect(delta.changed).toEqual([]);
+  });
+
+  test("a drained broker is drained after it registered again, and until it is unregistered", () => {
+    const state = stateOf(unfencedBrokers(1));
+    state.replay([{ ...change, isFenced: false, isShuttingDown: false, isDrained: true }]);
+    state.replay([registrationOf(1, { brokerEpoch: 2 })]);
+    expect(state.broker(NODE_1)).toMatchObject({ isFenced: true, isDrained: true });
+    expect(stateOf(recordsOfImage(state)).broker(NODE_1)).toEqual(state.broker(NODE_1));
+    state.replay([{ type: "UnregisterBroker", nodeId: NODE_1 }]);
+    state.replay([registrationOf(1, { brokerEpoch: 3 })]);
+    expect(state.broker(NODE_1)).toMatchObject({ isDrained: false });
   });
 
   test("an unclean registration alone changes no partition: the controller's records do", () => {
@@ -217,8 +233,10 @@ describe("brokers", () => {
 
   test("changes of its state are told with the broker as it is now", () => {
     const state = stateOf(BROKERS);
-    const delta = state.replay([{ ...change, isFenced: false, isShuttingDown: true }]);
-    expect(delta.brokers).toMatchObject([{ nodeId: 1, isFenced: false, isShuttingDown: true, port: 9092 }]);
+    const delta = state.replay([{ ...change, isFenced: false, isShuttingDown: true, isDrained: false }]);
+    expect(delta.brokers).toMatchObject([
+      { nodeId: 1, isFenced: false, isShuttingDown: true, isDrained: false, port: 9092 },
+    ]);
   });
 
   test("an unregistered broker is gone and told as it was", () => {
@@ -336,6 +354,12 @@ describe("records that cannot follow", () => {
     ["a leader outside the ISR", [changed({ isr: nodes(2), leader: NODE_1 })]],
     ["an ISR outside the replicas", [changed({ isr: nodes(1, 3) })]],
     ["a replica twice", [changed({ replicas: nodes(1, 2, 2) })]],
+    ["a new replica that is none", [changed({ addingReplicas: nodes(3) })]],
+    ["a replica that leaves and was none", [changed({ removingReplicas: nodes(3) })]],
+    ["a replica that comes and leaves", [changed({ addingReplicas: nodes(2), removingReplicas: nodes(2) })]],
+    ["a new replica twice", [changed({ addingReplicas: nodes(2, 2) })]],
+    ["all replicas new", [changed({ addingReplicas: nodes(1, 2) })]],
+    ["all replicas leaving", [changed({ removingReplicas: nodes(1, 2) })]],
     ["no replicas", [changed({ replicas: [], isr: [], leader: NO_NODE })]],
     ["a broker in ISR and ELR", [changed({ isr: nodes(1), elr: nodes(1) })]],
     ["a broker in ISR and last known ELR", [changed({ isr: nodes(1), lastKnownElr: nodes(1) })]],
@@ -353,6 +377,7 @@ describe("records that cannot follow", () => {
           brokerEpoch: 6,
           isFenced: false,
           isShuttingDown: false,
+          isDrained: false,
         },
       ],
     ],
@@ -365,6 +390,7 @@ describe("records that cannot follow", () => {
           brokerEpoch: 6,
           isFenced: false,
           isShuttingDown: false,
+          isDrained: false,
         },
       ],
     ],

@@ -51,6 +51,13 @@ describe("the broker's configuration", () => {
     expect(Object.keys(config).toSorted()).toEqual(Object.keys(BROKER_CONFIG_KEYS).toSorted());
   });
 
+  test("scrubs within 14 days at 8 MiB a second, and not at all with an interval of 0", () => {
+    const { config } = broker();
+    expect([config.logScrubIntervalMs, config.logScrubBytesPerSecond]).toEqual([14 * 86_400_000, 8_388_608]);
+    expect(broker({ "log.scrub.interval.ms": "0" }).config.logScrubIntervalMs).toBe(0);
+    expect(complaints({ "log.scrub.bytes.per.second": "0" })).toHaveLength(1);
+  });
+
   test("reads a map and a record alike", () => {
     expect(broker(new Map([["node.id", "7"]])).config.nodeId).toBe(7);
     expect(broker({ "node.id": "7" }).config.nodeId).toBe(7);
@@ -119,7 +126,7 @@ describe("the configuration of a topic", () => {
   test("what the topic sets wins", () => {
     const given = overrides({ "retention.ms": "-1", "flush.policy": "os", "segment.bytes": "1MiB" });
     expect(given).toEqual({ retentionMs: Infinity, flushPolicy: "os", segmentBytes: 1_048_576 });
-    expect(effectiveTopicConfig(broker().config, given)).toMatchObject({ ...given, minInsyncReplicas: 1 });
+    expect(effectiveTopicConfig(broker().config, given)).toMatchObject({ ...given, minInsyncReplicas: 0 });
   });
 
   test.each<readonly [Record<string, string>, number]>([
