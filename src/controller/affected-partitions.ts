@@ -92,6 +92,7 @@ function isSameCase(
   policy: PartitionPolicy,
 ): boolean {
   return (
+    known.addingReplicas === members.addingReplicas &&
     known.isr === members.isr &&
     known.elr === members.elr &&
     known.lastKnownElr === members.lastKnownElr &&

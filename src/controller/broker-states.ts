@@ -15,6 +15,7 @@ export interface BrokerStateChange {
   readonly brokerEpoch: number;
   readonly isFenced?: boolean;
   readonly isShuttingDown?: boolean;
+  readonly isDrained?: boolean;
 }
 
 export interface BrokerStatesResult extends PartitionEffects {
@@ -23,7 +24,7 @@ export interface BrokerStatesResult extends PartitionEffects {
 }
 
 /**
- * Fences, unfences or begins the shutdown of brokers, several at once: when many sessions end together, no leadership
+ * Fences, unfences, drains or begins the shutdown of brokers, several at once: when many sessions end together, no leadership
  * goes to a broker that is fenced in the same breath. A broker that comes back takes over what waits for it; into other
  * ISRs it comes only by their leaders (KIP-631, KIP-841). Changes about older registrations or that change nothing are
  * left out.
@@ -34,31 +35,42 @@ export function decideBrokerStates(
   rules: PartitionRules,
 ): Decision<BrokerStatesResult> {
   const next = new Map<NodeId, BrokerImage>();
-  for (const { nodeId, brokerEpoch, isFenced, isShuttingDown } of changes) {
+  for (const { nodeId, brokerEpoch, isFenced, isShuttingDown, isDrained } of changes) {
     const before = next.get(nodeId) ?? image.broker(nodeId);
     if (before === undefined || before.brokerEpoch !== brokerEpoch) continue;
     next.set(nodeId, {
       ...before,
       isFenced: isFenced ?? before.isFenced,
       isShuttingDown: isShuttingDown ?? before.isShuttingDown,
+      isDrained: isDrained ?? before.isDrained,
     });
   }
   const records: MetadataRecord[] = [];
   const changedBrokers: NodeId[] = [];
-  for (const [nodeId, { brokerEpoch, isFenced, isShuttingDown }] of next) {
+  for (const [nodeId, after] of next) {
     const before = image.broker(nodeId);
-    if (before?.isFenced === isFenced && before.isShuttingDown === isShuttingDown) continue;
+    if (before === undefined || isSameState(before, after)) continue;
     changedBrokers.push(nodeId);
-    records.push({ type: "BrokerChange", nodeId, brokerEpoch, isFenced, isShuttingDown });
+    const { brokerEpoch, isFenced, isShuttingDown, isDrained } = after;
+    records.push({ type: "BrokerChange", nodeId, brokerEpoch, isFenced, isShuttingDown, isDrained });
   }
   const brokerAfter = (nodeId: NodeId): BrokerImage | undefined => next.get(nodeId) ?? image.broker(nodeId);
   const change = {
     isActive: (nodeId: NodeId) => isActive(brokerAfter(nodeId)),
     isServing: (nodeId: NodeId) => isServing(brokerAfter(nodeId)),
+    isDrained: (nodeId: NodeId) => brokerAfter(nodeId)?.isDrained === true,
   };
   const partitions = new PartitionChanges(rules, change, records);
   partitions.addThoseOf(image, changedBrokers);
   return { records, response: { changedBrokers, ...partitions.effects } };
+}
+
+function isSameState(before: BrokerImage, after: BrokerImage): boolean {
+  return (
+    before.isFenced === after.isFenced &&
+    before.isShuttingDown === after.isShuttingDown &&
+    before.isDrained === after.isDrained
+  );
 }
 
 export interface ControlledShutdownCommand {

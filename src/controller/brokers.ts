@@ -6,6 +6,7 @@ import { PartitionChanges } from "./affected-partitions.ts";
 import type { PartitionEffects } from "./affected-partitions.ts";
 import { featureRefusal } from "./features.ts";
 import { partitionPolicyOf } from "./partition-rules.ts";
+import { changeOf } from "./partition-change.ts";
 import type { PartitionRules } from "./partition-rules.ts";
 import { failure, SUCCESS } from "./result.ts";
 import type { Decision, ItemOutcome } from "./result.ts";
@@ -56,9 +57,10 @@ export function decideRegister(
     return { records: [], response: { ...kept, ...NO_EFFECTS, ...SUCCESS } };
   }
   const isStopKnown = command.wasCleanShutdown && command.previousBrokerEpoch === before?.brokerEpoch;
-  const clean = before === undefined || isSameProcess || isStopKnown;
+  const clean = before === undefined || isSameProcess || isStopKnown || rules.isEveryStopClean === true;
   const records: MetadataRecord[] = [{ type: "BrokerRegistration", ...broker, brokerEpoch, clean }];
   const change = {
+    ...changeOf(image),
     isActive: (other: NodeId) => other !== nodeId && isActive(image.broker(other)),
     isServing: (other: NodeId) => other !== nodeId && isServing(image.broker(other)),
     lost: clean ? undefined : ({ nodeId, cause: "unclean" } as const),
@@ -128,6 +130,7 @@ export function decideUnregister(
   const partitions = new PartitionChanges(
     rules,
     {
+      ...changeOf(image),
       isActive: (other) => other !== nodeId && isActive(image.broker(other)),
       isServing: (other) => other !== nodeId && isServing(image.broker(other)),
       lost: { nodeId, cause: "unregistered" },

@@ -1,6 +1,8 @@
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { ProtocolError } from "../model/error-code.ts";
+import { topicIdFromBytes, topicIdToBytes, UUID_BYTES } from "../model/ids.ts";
 import type { NodeId } from "../model/ids.ts";
+import type { ReplicaRef } from "./damaged-replicas.ts";
 
 /** Bytes that are not what their codec writes: damaged, or of another release. */
 export function corrupt(message: string, context?: Readonly<Record<string, unknown>>): ProtocolError {
@@ -37,6 +39,20 @@ export function readCount(reader: ByteReader): number {
   return count;
 }
 
+/** As `readCount`, or -1 for none. */
+export function readCountOrNone(reader: ByteReader): number {
+  const count = reader.int64();
+  if (count < -1) throw corrupt(`${count} is no count`, { count });
+  return count;
+}
+
+/** As `readCount`, of 32 bits: the number of a partition, an epoch of it. */
+export function readInt32Count(reader: ByteReader): number {
+  const count = reader.int32();
+  if (count < 0) throw corrupt(`${count} is negative`, { count });
+  return count;
+}
+
 /** A byte 0, or a byte 1 and the value. */
 export function writeOptional<T>(
   out: ByteWriter,
@@ -50,6 +66,16 @@ export function writeOptional<T>(
 
 export function readOptional<T>(reader: ByteReader, read: () => T): T | undefined {
   return reader.bool() ? read() : undefined;
+}
+
+/** A partition by the id of its topic: topicId 16, partition i32. */
+export function writeReplicaRef(out: ByteWriter, { topicId, partition }: ReplicaRef): void {
+  out.bytes(topicIdToBytes(topicId));
+  out.int32(partition);
+}
+
+export function readReplicaRef(reader: ByteReader): ReplicaRef {
+  return { topicId: topicIdFromBytes(reader.bytes(UUID_BYTES)), partition: readInt32Count(reader) };
 }
 
 /** An unsigned varint that counts the items, then the items. */

@@ -2,12 +2,16 @@ import type { MetadataImage } from "../metadata/image.ts";
 import { randomTopicId, UUID_BYTES } from "../model/ids.ts";
 import type { Random } from "../platform/random.ts";
 import type { UncleanElection } from "./affected-partitions.ts";
+import { decideAlterPartitions } from "./alter-partitions.ts";
 import { epochRefusal } from "./broker-states.ts";
 import { decideUnregister } from "./brokers.ts";
 import { decideAlterConfigs } from "./configs.ts";
+import { decideDamagedReplicas } from "./damaged-replicas.ts";
+import { decideDrain } from "./drains.ts";
 import { decideElectLeaders } from "./elections.ts";
 import { decideUpdateFeature, SUPPORTED_FEATURES } from "./features.ts";
 import { decideProducerIdBlock } from "./producer-ids.ts";
+import { decideCancelReassignments, decideReassign } from "./reassignments.ts";
 import type { ControllerResults, RequestOf, RequestType } from "./requests.ts";
 import type { Decision, ItemOutcome } from "./result.ts";
 import { decideAddPartitions, decideCreateTopics, decideDeleteTopics } from "./topics.ts";
@@ -63,6 +67,25 @@ const COMMANDS: Commands = {
     if (refusal !== undefined) return { records: [], response: { ok: false, refusal } };
     return answered(decideProducerIdBlock(image));
   },
+  alterPartitions: (image, request, { rules }) => {
+    const refusal = epochRefusal(image, request.nodeId, request.brokerEpoch);
+    if (refusal !== undefined) return { records: [], response: { ok: false, refusal } };
+    return answered(decideAlterPartitions(image, request, rules));
+  },
+  reportDamage: (image, request, { rules }) => {
+    const refusal = epochRefusal(image, request.nodeId, request.brokerEpoch);
+    if (refusal !== undefined) return { records: [], response: { ok: false, refusal } };
+    return answered(decideDamagedReplicas(image, request, rules));
+  },
+  reassignPartitions: (image, request, { rules }) => answered(decideReassign(image, request, rules)),
+  cancelReassignments: (image, request, { rules }) =>
+    answered(decideCancelReassignments(image, request, rules)),
+  drainBroker: (image, request, { rules }) =>
+    checked(
+      decideDrain(image, request, rules),
+      ({ movedLeaders, ledPartitions }) => ({ movedLeaders, ledPartitions }),
+      ({ uncleanElections }) => uncleanElections,
+    ),
   electLeaders: (image, request, { rules }) => answered(decideElectLeaders(image, request, rules)),
   unregisterBroker: (image, request, { rules }) =>
     checked(

@@ -1,10 +1,9 @@
-import { isActive, isServing } from "../metadata/image.ts";
 import type { MetadataImage, TopicImage } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
-import type { NodeId } from "../model/ids.ts";
 import { parseTopicConfig } from "../model/configs.ts";
 import { PartitionChanges } from "./affected-partitions.ts";
 import type { UncleanElection } from "./affected-partitions.ts";
+import { changeOf } from "./partition-change.ts";
 import type { PartitionRules } from "./partition-rules.ts";
 import { failure, SUCCESS } from "./result.ts";
 import type { Decision } from "./result.ts";
@@ -86,11 +85,7 @@ function applyToPartitions(
   const configs = new Map(topic.configs);
   for (const key of unset) configs.delete(key);
   for (const [key, value] of set) configs.set(key, value);
-  const change = {
-    isActive: (nodeId: NodeId) => isActive(image.broker(nodeId)),
-    isServing: (nodeId: NodeId) => isServing(image.broker(nodeId)),
-  };
-  const partitions = new PartitionChanges(rules, change, records);
+  const partitions = new PartitionChanges(rules, changeOf(image), records);
   partitions.addTopic({ ...topic, configs }, () => true);
   return partitions.effects.uncleanElections;
 }

@@ -1,10 +1,10 @@
 import type { MetadataImage, PartitionImage, TopicImage } from "../metadata/image.ts";
-import { isActive, isServing } from "../metadata/image.ts";
+import { isActive } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
 import { NO_NODE } from "../model/ids.ts";
 import type { NodeId } from "../model/ids.ts";
 import { partitionRecord } from "./affected-partitions.ts";
-import { changePartition } from "./partition-change.ts";
+import { changeOf, changePartition } from "./partition-change.ts";
 import { partitionPolicyOf } from "./partition-rules.ts";
 import type { PartitionPolicy, PartitionRules } from "./partition-rules.ts";
 import { failure, SUCCESS } from "./result.ts";
@@ -53,7 +53,7 @@ export function decideElectLeaders(
       const next = preferredOf(image, before, policy);
       if (next !== undefined) records.push(partitionRecord(topic.topicId, partition, next));
       const { leader } = next ?? before;
-      const outcome = leader === before.replicas[0] ? SUCCESS : unavailable(name, partition, before);
+      const outcome = leader === before.replicas[0] ? SUCCESS : unavailable(image, name, partition, before);
       results.push({ topic: name, partition, leaderId: leader, ...outcome });
     }
   }
@@ -106,7 +106,8 @@ function* wantedTopics(
 function isMovable(image: MetadataImage, { replicas, isr, leader }: PartitionImage): boolean {
   const [preferred] = replicas;
   if (preferred === undefined || leader === preferred || !isr.includes(preferred)) return false;
-  return isActive(image.broker(preferred));
+  const broker = image.broker(preferred);
+  return isActive(broker) && broker?.isDrained === false;
 }
 
 function preferredOf(
@@ -114,21 +115,25 @@ function preferredOf(
   before: PartitionImage,
   policy: PartitionPolicy,
 ): PartitionImage | undefined {
-  const change = {
-    isActive: (nodeId: NodeId) => isActive(image.broker(nodeId)),
-    isServing: (nodeId: NodeId) => isServing(image.broker(nodeId)),
-    isPreferredWanted: true,
-  };
+  const change = { ...changeOf(image), isPreferredWanted: true };
   // Nothing but the preferred replica is asked for here: an unclean election would be another thing.
   return changePartition(before, change, { ...policy, isUncleanElectionAllowed: false })?.next;
 }
 
-function unavailable(topic: string, partition: number, { replicas, leader }: PartitionImage): ItemOutcome {
+function unavailable(
+  image: MetadataImage,
+  topic: string,
+  partition: number,
+  { replicas, leader }: PartitionImage,
+): ItemOutcome {
   const [preferred = NO_NODE] = replicas;
   const rest = leader === NO_NODE ? "has no leader" : `stays with broker ${leader}`;
+  const cause =
+    image.broker(preferred)?.isDrained === true
+      ? `is drained; give it back to use: lograft node undrain ${preferred}`
+      : "is not in sync; wait until it has caught up";
   return failure(
     "PREFERRED_LEADER_NOT_AVAILABLE",
-    `partition ${topic}-${partition} ${rest}: its preferred replica, broker ${preferred}, is not in sync; wait until it ` +
-      "has caught up",
+    `partition ${topic}-${partition} ${rest}: its preferred replica, broker ${preferred}, ${cause}`,
   );
 }

@@ -1,6 +1,8 @@
-import type { PartitionImage } from "../metadata/image.ts";
+import { isActive, isServing, settledReplicas } from "../metadata/image.ts";
+import type { MetadataImage, PartitionImage } from "../metadata/image.ts";
 import { NO_NODE } from "../model/ids.ts";
 import type { NodeId } from "../model/ids.ts";
+import { requiredInSync } from "../model/insync.ts";
 import { leaderEpoch } from "../model/offsets.ts";
 import type { PartitionPolicy } from "./partition-rules.ts";
 
@@ -10,8 +12,12 @@ export interface PartitionChange {
   readonly isActive: (nodeId: NodeId) => boolean;
   /** Still there though it is about to stop: a leader that nobody can follow serves to its last moment. */
   readonly isServing: (nodeId: NodeId) => boolean;
-  /** A broker that no longer has what it confirmed: it came back from an unclean end, or is given up. */
-  readonly lost?: { readonly nodeId: NodeId; readonly cause: "unclean" | "unregistered" } | undefined;
+  /** Leads only what nobody else can. */
+  readonly isDrained: (nodeId: NodeId) => boolean;
+  /** A broker that no longer has what it confirmed: it came back from an unclean end, is given up, or its log is damaged. */
+  readonly lost?:
+    | { readonly nodeId: NodeId; readonly cause: "unclean" | "unregistered" | "damaged" }
+    | undefined;
   /** Give the leadership to the first replica if it is in the ISR. */
   readonly isPreferredWanted?: boolean;
 }
@@ -33,6 +39,7 @@ interface Membership {
 /** What an election rests on; epochs have no part in it. */
 export interface PartitionMembers extends Membership {
   readonly replicas: readonly NodeId[];
+  readonly addingReplicas: readonly NodeId[];
   readonly leader: NodeId;
 }
 
@@ -43,6 +50,15 @@ export interface PartitionElection extends Membership {
 }
 
 const NOBODY: readonly NodeId[] = [];
+
+/** A change about brokers that are as the image says. */
+export function changeOf(image: MetadataImage): PartitionChange {
+  return {
+    isActive: (nodeId) => isActive(image.broker(nodeId)),
+    isServing: (nodeId) => isServing(image.broker(nodeId)),
+    isDrained: (nodeId) => image.broker(nodeId)?.isDrained === true,
+  };
+}
 
 /** The next state of a partition, or undefined when nothing changes: `electMembers`, with the epochs that go with it. */
 export function changePartition(
@@ -66,6 +82,8 @@ export function advancePartition(
   if (isSame) return undefined;
   const next: PartitionImage = {
     replicas: before.replicas,
+    addingReplicas: before.addingReplicas,
+    removingReplicas: before.removingReplicas,
     isr,
     elr,
     lastKnownElr,
@@ -80,15 +98,16 @@ export function advancePartition(
  * Who counts for what in a partition from now on. Members of the ISR that are not active leave it; when that takes the
  * ISR below its minimum they go to the ELR, because nothing can be committed without them from then on, and once the ISR
  * has its minimum again the ELR is worth nothing (KIP-966). The leader stays, or comes from the ISR, or from the ELR, in
- * the order of the replicas; otherwise the partition waits, unless its topic allows an unclean election (H25). Nobody
- * else ever comes into an ISR here: that takes its leader.
+ * the order of the replicas, those that are drained last; a drained leader stays only when it must. Otherwise the
+ * partition waits, unless its topic allows an unclean election (H25). Nobody else ever comes into an ISR here: that takes
+ * its leader.
  */
 export function electMembers(
   before: PartitionMembers,
   change: PartitionChange,
   policy: PartitionPolicy,
 ): PartitionElection {
-  const minIsr = Math.min(policy.minInsyncReplicas, before.replicas.length);
+  const minIsr = requiredInSync(policy.minInsyncReplicas, settledReplicas(before));
   const elected = elect(before, change, policy, minIsr, membersAfter(before, change, policy, minIsr));
   const isCleanlyLed = elected.leader !== NO_NODE && !elected.isUnclean;
   if (isCleanlyLed || !change.isServing(before.leader)) return elected;
@@ -99,12 +118,12 @@ export function electMembers(
 
 /** ISR, ELR and last known ELR before anyone is elected. */
 function membersAfter(
-  { replicas, isr, elr, lastKnownElr }: PartitionMembers,
+  { replicas, addingReplicas, isr, elr, lastKnownElr }: PartitionMembers,
   change: PartitionChange,
   policy: PartitionPolicy,
   minIsr: number,
 ): Membership {
-  const lost = lostReplica({ replicas, isr, elr }, change, policy);
+  const lost = lostReplica({ replicas, addingReplicas, isr, elr }, change, policy);
   const stays = isr.filter((node) => node !== lost && change.isActive(node));
   if (stays.length >= minIsr) return { isr: stays, elr: NOBODY, lastKnownElr: NOBODY };
   const eligible = replicas.filter(
@@ -127,20 +146,21 @@ function membersAfter(
  * one and it cannot have lost anything that others still have: it is the only replica, or all it confirmed is on its disk.
  */
 function lostReplica(
-  { replicas, isr, elr }: Pick<PartitionMembers, "replicas" | "isr" | "elr">,
+  members: Pick<PartitionMembers, "replicas" | "addingReplicas" | "isr" | "elr">,
   { lost }: PartitionChange,
   { isFlushedOnAck }: PartitionPolicy,
 ): NodeId {
   if (lost === undefined) return NO_NODE;
+  const { isr, elr } = members;
   const isOther = (node: NodeId): boolean => node !== lost.nodeId;
   const isLast = !isr.some(isOther) && !elr.some(isOther);
-  const keeps = lost.cause === "unclean" && isLast && (replicas.length === 1 || isFlushedOnAck);
+  const keeps = lost.cause === "unclean" && isLast && (settledReplicas(members) === 1 || isFlushedOnAck);
   return keeps ? NO_NODE : lost.nodeId;
 }
 
 function elect(
   before: PartitionMembers,
-  { isActive, isPreferredWanted = false }: PartitionChange,
+  { isActive, isDrained, isPreferredWanted = false }: PartitionChange,
   policy: PartitionPolicy,
   minIsr: number,
   members: Membership,
@@ -149,11 +169,15 @@ function elect(
   const { isr, elr, lastKnownElr } = members;
   const [preferred = NO_NODE] = replicas;
   const isClean = { ...members, isUnclean: false };
-  if (isPreferredWanted && isr.includes(preferred)) return { ...isClean, leader: preferred };
-  if (isr.includes(before.leader)) return { ...isClean, leader: before.leader };
-  const inSync = replicas.find((node) => isr.includes(node));
-  if (inSync !== undefined) return { ...isClean, leader: inSync };
-  const eligible = replicas.find((node) => elr.includes(node) && isActive(node));
+  const isUsed = (node: NodeId): boolean => !isDrained(node);
+  if (isPreferredWanted && isr.includes(preferred) && isUsed(preferred))
+    return { ...isClean, leader: preferred };
+  if (isr.includes(before.leader) && isUsed(before.leader)) return { ...isClean, leader: before.leader };
+  const inSync = replicas.filter((node) => isr.includes(node));
+  const leader = inSync.find(isUsed) ?? (isr.includes(before.leader) ? before.leader : inSync[0]);
+  if (leader !== undefined) return { ...isClean, leader };
+  const eligibles = replicas.filter((node) => elr.includes(node) && isActive(node));
+  const eligible = eligibles.find(isUsed) ?? eligibles[0];
   if (eligible !== undefined) {
     const isEnough = minIsr <= 1;
     return {
@@ -164,19 +188,23 @@ function elect(
       isUnclean: false,
     };
   }
-  const anyone = policy.isUncleanElectionAllowed ? lastResort(replicas, lastKnownElr, isActive) : undefined;
+  const anyone = policy.isUncleanElectionAllowed ? lastResort(before, lastKnownElr, isActive) : undefined;
   if (anyone === undefined) return { ...isClean, leader: NO_NODE };
   // What the others have is not this leader's history: they count for nothing until they follow it.
   return { isr: [anyone], elr: NOBODY, lastKnownElr: NOBODY, leader: anyone, isUnclean: true };
 }
 
-/** Those that once had everything come first. */
+/** Those that once had everything come first. One that is new here may have nothing at all: it is no resort (H23). */
 function lastResort(
-  replicas: readonly NodeId[],
+  { replicas, addingReplicas }: PartitionMembers,
   lastKnownElr: readonly NodeId[],
   isActive: (nodeId: NodeId) => boolean,
 ): NodeId | undefined {
-  return replicas.find((node) => lastKnownElr.includes(node) && isActive(node)) ?? replicas.find(isActive);
+  const active = replicas.filter(isActive);
+  return (
+    active.find((node) => lastKnownElr.includes(node)) ??
+    active.find((node) => !addingReplicas.includes(node))
+  );
 }
 
 function isEqualList(a: readonly NodeId[], b: readonly NodeId[]): boolean {

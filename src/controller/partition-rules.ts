@@ -7,11 +7,13 @@ export interface PartitionRules {
   readonly defaultMinInsyncReplicas: number;
   readonly defaultUncleanLeaderElection: boolean;
   readonly defaultFlushPolicy: TopicConfig["flushPolicy"];
+  /** For tests, which must notice it: a broker stays in its ISRs however it stopped. */
+  readonly isEveryStopClean?: boolean;
 }
 
 /** What decides about ISR, ELR and leader of a topic's partitions. */
 export interface PartitionPolicy {
-  /** A partition with fewer replicas needs all of them. */
+  /** See `requiredInSync`. */
   readonly minInsyncReplicas: number;
   /** May a replica lead that is known to lack committed records, when no other can? */
   readonly isUncleanElectionAllowed: boolean;

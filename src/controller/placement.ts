@@ -12,19 +12,30 @@ export interface PlacementRequest {
   readonly from: number;
   readonly to: number;
   readonly replicationFactor: number;
-  /** In the order of `placementBrokers`, without repeats; at least `replicationFactor`. */
+  /** Those in service, in the order of `placementBrokers`, without repeats; at least one. */
   readonly brokers: readonly PlacementBroker[];
+  /** Those that are away at the moment; they get replicas, and lead none, when the others are too few. */
+  readonly spares: readonly PlacementBroker[];
   /** Position in `brokers` of partition 0's leader; taken modulo their count. */
   readonly start: number;
 }
 
 /**
- * The brokers that new replicas may go to: unfenced and not shutting down. Racks alternate, hosts within a rack too, so
- * that neighbours are seldom on the same one; without any of them the order is that of the ids.
+ * The brokers that new replicas may go to, the drained ones left out: those in service, and those that are fenced or
+ * shutting down as spares, so that a topic can be made while one of three brokers is down. Racks alternate, hosts within a
+ * rack too, so that neighbours are seldom on the same one; without any of them the order is that of the ids.
  */
-export function placementBrokers(image: MetadataImage): readonly PlacementBroker[] {
-  const active = [...image.brokers()].filter(isActive).sort((a, b) => a.nodeId - b.nodeId);
-  const racks = groupBy(active, rackOf).sort(([a], [b]) => compareText(a, b));
+export function placementBrokers(image: MetadataImage): Pick<PlacementRequest, "brokers" | "spares"> {
+  const undrained = [...image.brokers()].filter((broker) => !broker.isDrained);
+  return {
+    brokers: spread(undrained.filter((broker) => isActive(broker))),
+    spares: spread(undrained.filter((broker) => !isActive(broker))),
+  };
+}
+
+function spread(brokers: readonly PlacementBroker[]): readonly PlacementBroker[] {
+  const byId = brokers.toSorted((a, b) => a.nodeId - b.nodeId);
+  const racks = groupBy(byId, rackOf).sort(([a], [b]) => compareText(a, b));
   return interleave(
     racks.map(([, brokers]) => interleave(groupBy(brokers, hostOf).map(([, group]) => group))),
   );
@@ -34,20 +45,22 @@ export function placementBrokers(image: MetadataImage): readonly PlacementBroker
  * The replicas of each partition, the leader first. Partition i is led by broker (start + i) mod n. Its followers are the
  * next brokers after a gap that grows by one each time the leaders have gone round, so that the followers of one broker's
  * partitions are spread over all others and its death loads them evenly. Among them those on a host that has no replica
- * yet come first, then those in the rack with the fewest. Equal lists are one array.
+ * yet come first, then those in the rack with the fewest, and spares last. Equal lists are one array.
  */
 export function placeReplicas(request: PlacementRequest): readonly (readonly NodeId[])[] {
-  const { from, to, replicationFactor, brokers, start } = request;
+  const { from, to, replicationFactor, brokers, spares, start } = request;
   const count = brokers.length;
-  assert(replicationFactor >= 1 && replicationFactor <= count, "placement needs a broker for each replica", {
+  const isEnough = replicationFactor <= count + spares.length;
+  assert(replicationFactor >= 1 && count >= 1 && isEnough, "placement needs a broker for each replica", {
     replicationFactor,
     count,
+    spareCount: spares.length,
   });
   const leaders: (LeaderPlacement | undefined)[] = [];
   const placed: (readonly NodeId[])[] = [];
   for (let partition = from; partition < to; partition++) {
     const position = (start + partition) % count;
-    const leader = (leaders[position] ??= new LeaderPlacement(brokers, position, replicationFactor));
+    const leader = (leaders[position] ??= new LeaderPlacement(request, position));
     placed.push(leader.replicas(Math.floor(partition / count)));
   }
   return placed;
@@ -58,16 +71,18 @@ class LeaderPlacement {
   readonly #leader: PlacementBroker;
   /** All others, the next one first. */
   readonly #others: readonly PlacementBroker[];
+  readonly #spares: readonly PlacementBroker[];
   readonly #followerCount: number;
   /** Best places for the first follower; the gap counts among them, so that each gets its share. */
   readonly #firstChoices: number;
   readonly #byGap = new Map<number, readonly NodeId[]>();
 
-  constructor(brokers: readonly PlacementBroker[], position: number, replicationFactor: number) {
+  constructor({ brokers, spares, replicationFactor }: PlacementRequest, position: number) {
     const [leader, ...others] = [...brokers.slice(position), ...brokers.slice(0, position)];
     assert(leader !== undefined, "a placement position is past the brokers", { position });
     this.#leader = leader;
     this.#others = others;
+    this.#spares = spares;
     this.#followerCount = replicationFactor - 1;
     this.#firstChoices = Math.max(bestPlaces([leader], others).length, 1);
   }
@@ -87,6 +102,7 @@ class LeaderPlacement {
     let rest = this.#others;
     let at = gap;
     while (chosen.length <= this.#followerCount) {
+      if (rest.length === 0) rest = this.#spares.filter((broker) => !chosen.includes(broker));
       const best = bestPlaces(chosen, rest);
       // Once one is taken, the same position is that of the next.
       at %= best.length;

@@ -1,16 +1,23 @@
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { leaderEpoch } from "../model/offsets.ts";
+import type { ProposedIsr } from "./alter-partitions.ts";
 import {
   corrupt,
   expectVersion,
   readCount,
+  readCountOrNone,
+  readInt32Count,
   readList,
   readNodeId,
   readOptional,
+  readReplicaRef,
   readTextMap,
   writeList,
   writeOptional,
+  writeReplicaRef,
   writeTextMap,
 } from "./codec-parts.ts";
+import type { NamedPartition } from "./reassignments.ts";
 import type { ControllerRequest, RequestOf, RequestType } from "./requests.ts";
 import type { NewTopic } from "./topics.ts";
 
@@ -29,6 +36,12 @@ import type { NewTopic } from "./topics.ts";
  *    9 unregisterBroker     nodeId i32
  *   10 updateFeature        name, level i32, isDryRun u8
  *   11 describeQuorum
+ *   12 alterPartitions      nodeId i32, brokerEpoch i64, list of (topicId 16, partition i32, leaderEpoch i32,
+ *                           partitionEpoch i32, isr list of (nodeId i32, brokerEpoch i64))
+ *   13 reassignPartitions   list of (topic, partition i32, replicas list of nodeId i32), validateOnly u8
+ *   14 cancelReassignments  partitions? list of (topic, partition i32)
+ *   15 drainBroker          nodeId i32, isDrained u8
+ *   16 reportDamage         nodeId i32, brokerEpoch i64, list of (topicId 16, partition i32)
  */
 const VERSION = 1;
 
@@ -45,6 +58,11 @@ export const REQUEST_IDS = {
   unregisterBroker: 9,
   updateFeature: 10,
   describeQuorum: 11,
+  alterPartitions: 12,
+  reassignPartitions: 13,
+  cancelReassignments: 14,
+  drainBroker: 15,
+  reportDamage: 16,
 } as const satisfies Readonly<Record<RequestType, number>>;
 
 const TYPES: ReadonlyMap<number, RequestType> = new Map(
@@ -182,7 +200,76 @@ const CODECS: Codecs = {
     write: () => undefined,
     read: () => ({ type: "describeQuorum" }),
   },
+  alterPartitions: {
+    write: (out, { nodeId, brokerEpoch, partitions }) => {
+      out.int32(nodeId);
+      out.int64(brokerEpoch);
+      writeList(out, partitions, (partition) => writeProposedIsr(out, partition));
+    },
+    read: (reader) => ({
+      type: "alterPartitions",
+      nodeId: readNodeId(reader),
+      brokerEpoch: readCount(reader),
+      partitions: readList(reader, () => readProposedIsr(reader)),
+    }),
+  },
+  reassignPartitions: {
+    write: (out, { partitions, validateOnly }) => {
+      writeList(out, partitions, (wanted) => {
+        writePartitionName(out, wanted);
+        writeList(out, wanted.replicas, (node) => out.int32(node));
+      });
+      out.bool(validateOnly);
+    },
+    read: (reader) => ({
+      type: "reassignPartitions",
+      partitions: readList(reader, () => ({
+        ...readPartitionName(reader),
+        replicas: readList(reader, () => readNodeId(reader)),
+      })),
+      validateOnly: reader.bool(),
+    }),
+  },
+  cancelReassignments: {
+    write: (out, { partitions }) =>
+      writeOptional(out, partitions, (names) =>
+        writeList(out, names, (name) => writePartitionName(out, name)),
+      ),
+    read: (reader) => ({
+      type: "cancelReassignments",
+      partitions: readOptional(reader, () => readList(reader, () => readPartitionName(reader))),
+    }),
+  },
+  drainBroker: {
+    write: (out, { nodeId, isDrained }) => {
+      out.int32(nodeId);
+      out.bool(isDrained);
+    },
+    read: (reader) => ({ type: "drainBroker", nodeId: readNodeId(reader), isDrained: reader.bool() }),
+  },
+  reportDamage: {
+    write: (out, { nodeId, brokerEpoch, partitions }) => {
+      out.int32(nodeId);
+      out.int64(brokerEpoch);
+      writeList(out, partitions, (replica) => writeReplicaRef(out, replica));
+    },
+    read: (reader) => ({
+      type: "reportDamage",
+      nodeId: readNodeId(reader),
+      brokerEpoch: readCount(reader),
+      partitions: readList(reader, () => readReplicaRef(reader)),
+    }),
+  },
 };
+
+function writePartitionName(out: ByteWriter, { topic, partition }: NamedPartition): void {
+  out.sizedUtf8(topic);
+  out.int32(partition);
+}
+
+function readPartitionName(reader: ByteReader): NamedPartition {
+  return { topic: reader.sizedUtf8(), partition: readInt32Count(reader) };
+}
 
 function writeNewTopic(out: ByteWriter, topic: NewTopic): void {
   out.sizedUtf8(topic.name);
@@ -197,6 +284,25 @@ function readNewTopic(reader: ByteReader): NewTopic {
     partitions: reader.int32(),
     replicationFactor: reader.int32(),
     configs: readTextMap(reader),
+  };
+}
+
+function writeProposedIsr(out: ByteWriter, proposed: ProposedIsr): void {
+  writeReplicaRef(out, proposed);
+  out.int32(proposed.leaderEpoch);
+  out.int32(proposed.partitionEpoch);
+  writeList(out, proposed.isr, ({ nodeId, brokerEpoch }) => {
+    out.int32(nodeId);
+    out.int64(brokerEpoch);
+  });
+}
+
+function readProposedIsr(reader: ByteReader): ProposedIsr {
+  return {
+    ...readReplicaRef(reader),
+    leaderEpoch: leaderEpoch(readInt32Count(reader)),
+    partitionEpoch: readInt32Count(reader),
+    isr: readList(reader, () => ({ nodeId: readNodeId(reader), brokerEpoch: readCountOrNone(reader) })),
   };
 }
 

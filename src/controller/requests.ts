@@ -1,8 +1,12 @@
 import { ProtocolError } from "../model/error-code.ts";
 import type { NodeId } from "../model/ids.ts";
+import type { AlteredPartition, AlterPartitionsCommand } from "./alter-partitions.ts";
 import type { AlterConfigsCommand } from "./configs.ts";
+import type { DamagedReplica, DamagedReplicasCommand } from "./damaged-replicas.ts";
+import type { DrainCommand, DrainResult } from "./drains.ts";
 import type { ElectLeadersResult } from "./elections.ts";
 import type { ProducerIdBlock } from "./producer-ids.ts";
+import type { CancelReassignmentsCommand, ReassignCommand, ReassignmentResult } from "./reassignments.ts";
 import type { AddPartitionsCommand, NewTopic, TopicResult } from "./topics.ts";
 import type { QuorumView } from "./voter-control.ts";
 
@@ -32,6 +36,14 @@ interface RequestFields {
   readonly unregisterBroker: { readonly nodeId: NodeId };
   readonly updateFeature: { readonly name: string; readonly level: number; readonly isDryRun: boolean };
   readonly describeQuorum: object;
+  /** A leader proposes ISRs; each partition succeeds or fails alone, and all that succeed do so in one commit (KIP-497). */
+  readonly alterPartitions: AlterPartitionsCommand;
+  /** A broker says of which partitions its log is damaged; each succeeds or fails alone. */
+  readonly reportDamage: DamagedReplicasCommand;
+  /** Each partition begins to move, or is refused, alone; all that begin do so in one commit. */
+  readonly reassignPartitions: ReassignCommand;
+  readonly cancelReassignments: CancelReassignmentsCommand;
+  readonly drainBroker: DrainCommand;
 }
 
 /** What each request is answered with; failures of the request as a whole are thrown. */
@@ -48,6 +60,14 @@ export interface ControllerResults {
   readonly unregisterBroker: null;
   readonly updateFeature: FeatureResult;
   readonly describeQuorum: QuorumView;
+  /** One for each partition, in the order of the request. */
+  readonly alterPartitions: readonly AlteredPartition[];
+  /** One for each partition, in the order of the request. */
+  readonly reportDamage: readonly DamagedReplica[];
+  /** One for each partition, in the order of the request. */
+  readonly reassignPartitions: readonly ReassignmentResult[];
+  readonly cancelReassignments: readonly ReassignmentResult[];
+  readonly drainBroker: DrainResult;
 }
 
 export type RequestType = keyof RequestFields;

@@ -1,16 +1,26 @@
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import type { PartitionImage } from "../metadata/image.ts";
 import { ERROR_CODES, errorCodeOf, errorNameOf } from "../model/error-code.ts";
 import { topicIdFromBytes, topicIdToBytes, UUID_BYTES } from "../model/ids.ts";
+import type { NodeId } from "../model/ids.ts";
+import { leaderEpoch } from "../model/offsets.ts";
+import type { AlteredPartition } from "./alter-partitions.ts";
 import {
   corrupt,
   expectVersion,
   readCount,
+  readInt32Count,
   readList,
   readNodeId,
   readNodeIdOrNone,
+  readOptional,
+  readReplicaRef,
   writeList,
+  writeOptional,
+  writeReplicaRef,
 } from "./codec-parts.ts";
 import type { ElectionResult } from "./elections.ts";
+import type { ReassignmentResult } from "./reassignments.ts";
 import { readRequestType, REQUEST_IDS } from "./request-codec.ts";
 import type { ControllerResponse, ControllerResults, RequestType, ResponseOf } from "./requests.ts";
 import type { ItemOutcome } from "./result.ts";
@@ -28,6 +38,12 @@ import type { QuorumReplica } from "./voter-control.ts";
  *   updateFeature                name, level i32, min i32, max i32
  *   describeQuorum               leaderId i32, epoch i64, commitOffset i64, list of (nodeId i32, directoryId, endpoint,
  *                                isVoter u8, logEndOffset i64, isActive u8, isCaughtUp u8)
+ *   alterPartitions              list of (topicId 16, partition i32, outcome, state?), where a state is: leader i32,
+ *                                leaderEpoch i32, partitionEpoch i32, lists of nodeIds i32: replicas, isr, elr, lastKnownElr,
+ *                                addingReplicas, removingReplicas
+ *   reassignPartitions, cancelReassignments   list of (topic, partition i32, outcome)
+ *   reportDamage                 list of (topicId 16, partition i32, outcome)
+ *   drainBroker                  movedLeaders i64, ledPartitions i64
  *   the others                   nothing
  */
 const VERSION = 1;
@@ -82,6 +98,21 @@ const TOPICS = {
   read: (reader: ByteReader): TopicResult[] => readList(reader, () => readTopic(reader)),
 };
 
+const REASSIGNMENTS = {
+  write: (out: ByteWriter, results: readonly ReassignmentResult[]): void =>
+    writeList(out, results, (result) => {
+      out.sizedUtf8(result.topic);
+      out.int32(result.partition);
+      writeOutcome(out, result);
+    }),
+  read: (reader: ByteReader): ReassignmentResult[] =>
+    readList(reader, () => ({
+      topic: reader.sizedUtf8(),
+      partition: readInt32Count(reader),
+      ...readOutcome(reader),
+    })),
+};
+
 const CODECS: Codecs = {
   createTopics: TOPICS,
   deleteTopics: TOPICS,
@@ -126,6 +157,27 @@ const CODECS: Codecs = {
       commitOffset: readCount(reader),
       replicas: readList(reader, () => readReplica(reader)),
     }),
+  },
+  alterPartitions: {
+    write: (out, results) => writeList(out, results, (result) => writeAltered(out, result)),
+    read: (reader) => readList(reader, () => readAltered(reader)),
+  },
+  reportDamage: {
+    write: (out, results) =>
+      writeList(out, results, (result) => {
+        writeReplicaRef(out, result);
+        writeOutcome(out, result);
+      }),
+    read: (reader) => readList(reader, () => ({ ...readReplicaRef(reader), ...readOutcome(reader) })),
+  },
+  reassignPartitions: REASSIGNMENTS,
+  cancelReassignments: REASSIGNMENTS,
+  drainBroker: {
+    write: (out, { movedLeaders, ledPartitions }) => {
+      out.int64(movedLeaders);
+      out.int64(ledPartitions);
+    },
+    read: (reader) => ({ movedLeaders: readCount(reader), ledPartitions: readCount(reader) }),
   },
 };
 
@@ -182,6 +234,45 @@ function readReplica(reader: ByteReader): QuorumReplica {
     logEndOffset: readCount(reader),
     isActive: reader.bool(),
     isCaughtUp: reader.bool(),
+  };
+}
+
+function writeAltered(out: ByteWriter, result: AlteredPartition): void {
+  writeReplicaRef(out, result);
+  writeOutcome(out, result);
+  writeOptional(out, result.state, (state) => writePartition(out, state));
+}
+
+function readAltered(reader: ByteReader): AlteredPartition {
+  return {
+    ...readReplicaRef(reader),
+    ...readOutcome(reader),
+    state: readOptional(reader, () => readPartition(reader)),
+  };
+}
+
+function writePartition(out: ByteWriter, state: PartitionImage): void {
+  out.int32(state.leader);
+  out.int32(state.leaderEpoch);
+  out.int32(state.partitionEpoch);
+  const { replicas, isr, elr, lastKnownElr, addingReplicas, removingReplicas } = state;
+  for (const nodes of [replicas, isr, elr, lastKnownElr, addingReplicas, removingReplicas]) {
+    writeList(out, nodes, (node) => out.int32(node));
+  }
+}
+
+function readPartition(reader: ByteReader): PartitionImage {
+  const nodes = (): NodeId[] => readList(reader, () => readNodeId(reader));
+  return {
+    leader: readNodeIdOrNone(reader),
+    leaderEpoch: leaderEpoch(readInt32Count(reader)),
+    partitionEpoch: readInt32Count(reader),
+    replicas: nodes(),
+    isr: nodes(),
+    elr: nodes(),
+    lastKnownElr: nodes(),
+    addingReplicas: nodes(),
+    removingReplicas: nodes(),
   };
 }
 

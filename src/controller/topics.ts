@@ -2,12 +2,14 @@ import type { MetadataImage, TopicImage } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
 import { ZERO_TOPIC_ID } from "../model/ids.ts";
+import { usualReplicationFactor } from "../model/insync.ts";
 import { leaderEpoch } from "../model/offsets.ts";
 import { collisionForm, INTERNAL_TOPICS, shownTopic, validateTopicName } from "../model/topic-partition.ts";
 import { partitionRecord } from "./affected-partitions.ts";
 import type { PartitionRules } from "./partition-rules.ts";
 import { placementBrokers, placeReplicas } from "./placement.ts";
-import type { PlacementBroker } from "./placement.ts";
+import type { PlacementRequest } from "./placement.ts";
+import { targetOf } from "./reassignment-phases.ts";
 import { failure, SUCCESS } from "./result.ts";
 import type { Decision, ItemOutcome } from "./result.ts";
 
@@ -33,6 +35,7 @@ export interface TopicResult extends ItemOutcome {
 /** Bounds and defaults that decisions about topics keep to. */
 export interface TopicRules extends PartitionRules {
   readonly defaultPartitions: number;
+  /** 0: by the number of brokers, see `usualReplicationFactor`. */
   readonly defaultReplicationFactor: number;
   /** Of one topic, inclusive. */
   readonly maxTopicPartitions: number;
@@ -59,24 +62,25 @@ export function decideCreateTopics(
   const records: MetadataRecord[] = [];
   const repeated = repeatedNames(command.topics.map(({ name }) => name));
   const formsTaken = new Map<string, string>();
-  const brokers = placementBrokers(image);
+  const supply = placementBrokers(image);
+  const usualFactor = usualReplicationFactor(rules.defaultReplicationFactor, [...image.brokers()].length);
   let partitionCount = image.partitionCount;
   const response = command.topics.map((topic, position): TopicResult => {
     const partitions = orDefault(topic.partitions, rules.defaultPartitions);
-    const replicationFactor = orDefault(topic.replicationFactor, rules.defaultReplicationFactor);
+    const replicationFactor = orDefault(topic.replicationFactor, usualFactor);
     const shape = { name: topic.name, partitions, replicationFactor };
     const topicId = command.topicIds[position] ?? ZERO_TOPIC_ID;
     const refusal =
       nameRefusal(image, topic.name, repeated, formsTaken) ??
       countRefusal(topic.name, partitions, partitionCount, rules) ??
-      replicationRefusal(image, topic.name, replicationFactor, brokers) ??
+      replicationRefusal(image, topic.name, replicationFactor, supply) ??
       configRefusal(topic, rules);
     if (refusal !== undefined) return { ...shape, topicId: ZERO_TOPIC_ID, ...refusal };
     formsTaken.set(collisionForm(topic.name), topic.name);
     const start = partitionCount;
     partitionCount += partitions;
     records.push({ type: "Topic", name: topic.name, topicId });
-    pushPartitions(records, topicId, { from: 0, to: partitions, replicationFactor, brokers, start });
+    pushPartitions(records, topicId, { from: 0, to: partitions, replicationFactor, ...supply, start });
     for (const [key, value] of topic.configs) records.push({ type: "TopicConfig", topicId, key, value });
     return { ...shape, topicId: command.validateOnly ? ZERO_TOPIC_ID : topicId, ...SUCCESS };
   });
@@ -117,20 +121,20 @@ export function decideAddPartitions(
   const { name, totalPartitions } = command;
   const topic = image.topic(name);
   if (topic === undefined) return { records: [], response: refused(name, unknownTopic(name)) };
-  const brokers = placementBrokers(image);
+  const supply = placementBrokers(image);
   const from = topic.partitions.length;
   const replicationFactor = replicationFactorOf(topic);
   const refusal =
     growthRefusal(name, from, totalPartitions) ??
     countRefusal(name, totalPartitions, image.partitionCount - from, rules) ??
-    replicationRefusal(image, name, replicationFactor, brokers);
+    replicationRefusal(image, name, replicationFactor, supply);
   if (refusal !== undefined) return { records: [], response: { ...shapeOf(topic), ...refusal } };
   const records: MetadataRecord[] = [];
   // Partition 0's first replica tells where the round began, unless its broker is away.
   const firstLeader = topic.partitions[0]?.replicas[0];
-  const position = brokers.findIndex(({ nodeId }) => nodeId === firstLeader);
+  const position = supply.brokers.findIndex(({ nodeId }) => nodeId === firstLeader);
   const start = Math.max(position, 0);
-  pushPartitions(records, topic.topicId, { from, to: totalPartitions, replicationFactor, brokers, start });
+  pushPartitions(records, topic.topicId, { from, to: totalPartitions, replicationFactor, ...supply, start });
   return {
     records: command.validateOnly ? [] : records,
     response: { ...shapeOf(topic), partitions: totalPartitions, ...SUCCESS },
@@ -156,22 +160,26 @@ export function refused(name: string, outcome: ItemOutcome): TopicResult {
 }
 
 function replicationFactorOf(topic: TopicImage): number {
-  return topic.partitions[0]?.replicas.length ?? 0;
+  const [first] = topic.partitions;
+  return first === undefined ? 0 : targetOf(first).length;
 }
 
 const NOBODY: readonly NodeId[] = [];
 
-function pushPartitions(
-  records: MetadataRecord[],
-  topicId: TopicId,
-  placement: Parameters<typeof placeReplicas>[0],
-): void {
+function pushPartitions(records: MetadataRecord[], topicId: TopicId, placement: PlacementRequest): void {
+  const away = new Set(placement.spares.map(({ nodeId }) => nodeId));
   for (const [position, replicas] of placeReplicas(placement).entries()) {
+    // Equal lists stay one array.
+    const isr = replicas.some((node) => away.has(node))
+      ? replicas.filter((node) => !away.has(node))
+      : replicas;
     const [leader] = replicas;
     if (leader === undefined) continue;
     const state = {
       replicas,
-      isr: replicas,
+      addingReplicas: NOBODY,
+      removingReplicas: NOBODY,
+      isr,
       elr: NOBODY,
       lastKnownElr: NOBODY,
       leader,
@@ -239,22 +247,22 @@ function replicationRefusal(
   image: MetadataImage,
   name: string,
   replicationFactor: number,
-  brokers: readonly PlacementBroker[],
+  { brokers, spares }: Pick<PlacementRequest, "brokers" | "spares">,
 ): ItemOutcome | undefined {
-  const { length } = brokers;
-  if (Number.isInteger(replicationFactor) && replicationFactor >= 1 && replicationFactor <= length)
+  const most = brokers.length === 0 ? 0 : brokers.length + spares.length;
+  if (Number.isInteger(replicationFactor) && replicationFactor >= 1 && replicationFactor <= most)
     return undefined;
   const registered = Array.from(image.brokers());
   const fenced = registered.filter(({ isFenced }) => isFenced).length;
-  const stopping = registered.length - fenced - length;
+  const drained = registered.filter(({ isDrained }) => isDrained).length;
   const supply = [`${registered.length} ${registered.length === 1 ? "broker is" : "brokers are"} registered`];
-  if (fenced > 0) supply.push(`${fenced} of them fenced (down or not yet caught up)`);
-  if (stopping > 0) supply.push(`${stopping} of them shutting down`);
-  const away = fenced + stopping > 0 ? ", bring the others back" : "";
+  if (brokers.length === 0 && fenced > 0) supply.push(`${fenced} of them fenced (down or not yet caught up)`);
+  if (drained > 0) supply.push(`${drained} of them drained`);
+  const undrain = drained > 0 ? ", undrain brokers" : "";
   const choice =
-    length === 0
+    most === 0
       ? "start brokers"
-      : `choose a replication factor of 1 to ${length}${away}, or start more brokers`;
+      : `choose a replication factor of 1 to ${most}${undrain}, or start more brokers`;
   return failure(
     "INVALID_REPLICATION_FACTOR",
     `topic ${name} asks for ${replicationFactor} replicas of each partition, ${supply.join(", ")}; ${choice}`,

@@ -80,7 +80,9 @@ describe("fencing", () => {
       ],
       cluster.rules,
     );
-    expect(records).toEqual([{ type: "BrokerChange", ...session, isFenced: true, isShuttingDown: true }]);
+    expect(records).toEqual([
+      { type: "BrokerChange", ...session, isFenced: true, isShuttingDown: true, isDrained: false },
+    ]);
   });
 
   test("one that comes back joins no ISR that has a leader", () => {

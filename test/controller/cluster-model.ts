@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import type { UncleanElection } from "../../src/controller/affected-partitions.ts";
 import { partitionPolicyOf } from "../../src/controller/partition-rules.ts";
-import { isActive } from "../../src/metadata/image.ts";
+import { originOf } from "../../src/controller/reassignment-phases.ts";
+import { isActive, settledReplicas } from "../../src/metadata/image.ts";
 import type { PartitionImage, TopicImage } from "../../src/metadata/image.ts";
 import { NO_NODE } from "../../src/model/ids.ts";
 import type { NodeId, TopicId } from "../../src/model/ids.ts";
@@ -12,6 +13,8 @@ export interface StepFacts {
   readonly uncleanElections?: readonly UncleanElection[];
   /** Leaders took followers into their ISRs; no controller decision. */
   readonly isCatchUp?: boolean;
+  /** Partitions were sent to other brokers, or called back. */
+  readonly isMovement?: boolean;
   /** Came back from an unclean end, or is given up. */
   readonly lost?: { readonly nodeId: NodeId; readonly isGivenUp: boolean } | undefined;
 }
@@ -38,7 +41,8 @@ export class ClusterModel {
         const old = this.#before.get(topic.topicId)?.partitions[number];
         this.#checkState(topic, state);
         if (old !== undefined) this.#checkChange(topic, number, old, state, facts);
-        this.#checkHolders(topic, number, state, facts);
+        if (old !== undefined) this.#checkMovement(topic, old, state, facts);
+        this.#checkHolders(topic, number, old, state, facts);
       }
     }
     this.#before = after;
@@ -56,10 +60,16 @@ export class ClusterModel {
     ).toBe(true);
     if (leader !== NO_NODE) expect(isr, "the leader is in the ISR").toContain(leader);
     else expect([isr, elr.filter((node) => this.#isActive(node))], "nobody could lead").toEqual([[], []]);
+    if (this.#isDrained(leader)) {
+      expect(
+        isr.every((node) => this.#isDrained(node)),
+        "a drained broker leads what nobody else can",
+      ).toBe(true);
+    }
     const { isUncleanElectionAllowed } = partitionPolicyOf(topic, this.#cluster.rules);
     if (leader === NO_NODE && isUncleanElectionAllowed) {
       expect(
-        replicas.some((node) => this.#isActive(node)),
+        originOf(state).some((node) => this.#isActive(node)),
         "no last resort",
       ).toBe(false);
     }
@@ -90,17 +100,45 @@ export class ClusterModel {
     expect(old.elr.includes(now.leader) || isUnclean, "from the ELR, or reported").toBe(true);
   }
 
-  #checkHolders(topic: TopicImage, partition: number, state: PartitionImage, facts: StepFacts): void {
+  /** H23: nobody goes before the others have everything, and who goes is a stranger from then on. */
+  #checkMovement(
+    topic: TopicImage,
+    old: PartitionImage,
+    now: PartitionImage,
+    { isMovement = false, isCatchUp = false }: StepFacts,
+  ): void {
+    const hasLeft = old.replicas.some((node) => !now.replicas.includes(node));
+    if (hasLeft) {
+      expect(isMovement || isCatchUp, "replicas go when they are told to, or when others came").toBe(true);
+      expect(now.leaderEpoch, "who goes is forgotten with its epoch").toBeGreaterThan(old.leaderEpoch);
+      const isBack = now.replicas.every((node) => originOf(old).includes(node));
+      if (!isBack) expect(now.isr, "all of the target have everything").toHaveLength(now.replicas.length);
+    }
+    if (!isMovement) return;
+    expect(old.isr, "a reassignment takes nobody into an ISR").toEqual(expect.arrayContaining([...now.isr]));
+    if (old.isr.length >= this.#minIsr(topic, old)) {
+      expect(now.isr.length, "nor does it stop the commits").toBeGreaterThanOrEqual(this.#minIsr(topic, now));
+    }
+  }
+
+  #checkHolders(
+    topic: TopicImage,
+    partition: number,
+    old: PartitionImage | undefined,
+    state: PartitionImage,
+    facts: StepFacts,
+  ): void {
     const key = `${topic.topicId} ${partition}`;
     let holders = this.#holders.get(key) ?? new Set(state.replicas);
     const { isFlushedOnAck } = partitionPolicyOf(topic, this.#cluster.rules);
     const { lost, isCatchUp = false, uncleanElections = [] } = facts;
     if (lost !== undefined && (lost.isGivenUp || !isFlushedOnAck)) holders.delete(lost.nodeId);
     // What a single replica lost is lost: what it has left is all there is.
-    if (state.replicas.length === 1 && lost?.isGivenUp === false) holders = new Set(state.replicas);
+    if (settledReplicas(state) === 1 && lost?.isGivenUp === false) holders = new Set(originOf(state));
     const isUnclean = uncleanElections.some((one) => one.topic === topic.name && one.partition === partition);
     if (isUnclean) holders = new Set([state.leader]);
-    if (isCatchUp && holders.has(state.leader)) for (const node of state.isr) holders.add(node);
+    if (isCatchUp && old !== undefined && holders.has(old.leader))
+      for (const node of state.isr) holders.add(node);
     for (const node of [...state.isr, ...state.elr]) {
       expect(holders.has(node), `broker ${node} counts for ${topic.name}-${partition} and holds all`).toBe(
         true,
@@ -111,8 +149,12 @@ export class ClusterModel {
     this.#holders.set(key, commits ? new Set(state.isr) : holders);
   }
 
-  #minIsr(topic: TopicImage, { replicas }: PartitionImage): number {
-    return Math.min(partitionPolicyOf(topic, this.#cluster.rules).minInsyncReplicas, replicas.length);
+  #minIsr(topic: TopicImage, state: PartitionImage): number {
+    return Math.min(partitionPolicyOf(topic, this.#cluster.rules).minInsyncReplicas, settledReplicas(state));
+  }
+
+  #isDrained(node: NodeId): boolean {
+    return this.#cluster.state.broker(node)?.isDrained === true;
   }
 
   #isActive(node: NodeId): boolean {

@@ -11,6 +11,7 @@ export const counts = fc.maxSafeNat();
 export const nodeIds = fc.nat({ max: 0x7fffffff }).map((id) => nodeId(id));
 export const topicIds = fc.nat().map((seed) => topicIdOf(seed));
 export const int32s = fc.integer({ min: -0x80000000, max: 0x7fffffff });
+export const int32Counts = fc.nat({ max: 0x7fffffff });
 export const textMaps = fc
   .array(fc.tuple(texts, texts), { maxLength: 4 })
   .map((pairs): ReadonlyMap<string, string> => new Map(pairs));
@@ -55,7 +56,7 @@ export function checkCodec<T>(
     { numRuns: 300 },
   );
   fc.assert(
-    fc.property(fc.nat({ max: 12 }), fc.uint8Array({ maxLength: 64 }), (type, tail) => {
+    fc.property(fc.nat({ max: 13 }), fc.uint8Array({ maxLength: 64 }), (type, tail) => {
       decodesOrRefuses(decode, tail);
       decodesOrRefuses(decode, Buffer.concat([Buffer.from([1, type]), tail]));
     }),

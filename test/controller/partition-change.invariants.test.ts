@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { decideAlterConfigs } from "../../src/controller/configs.ts";
 import { decideElectLeaders, decideRebalance } from "../../src/controller/elections.ts";
+import { decideCancelReassignments, decideReassign } from "../../src/controller/reassignments.ts";
 import { decideAddPartitions, decideDeleteTopics } from "../../src/controller/topics.ts";
 import { recordsOfImage } from "../../src/metadata/image.ts";
 import { decodeMetadataRecords, encodeMetadataRecords } from "../../src/metadata/record-codec.ts";
@@ -44,6 +45,12 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: kind("delete"), name }) },
   { weight: 4, arbitrary: fc.record({ kind: kind("catchUp"), name }) },
   { weight: 1, arbitrary: fc.record({ kind: kind("configure"), name, setting }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: kind("reassign"), name, partition: fc.nat(1), ids: someBrokers }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: kind("cancel") }) },
+  { weight: 1, arbitrary: fc.record({ kind: kind("drain"), id: broker, isDrained: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: kind("elect"), isAll: fc.boolean() }) },
 );
 
@@ -90,6 +97,16 @@ function run(cluster: TestCluster, one: Step): StepFacts {
       const command = { name: one.name, set: new Map([[key, value]]), unset: [], validateOnly: false };
       return cluster.commit(decideAlterConfigs(state, command, rules));
     }
+    case "reassign": {
+      const partitions = [{ topic: one.name, partition: one.partition, replicas: one.ids.map(nodeId) }];
+      cluster.commit(decideReassign(state, { partitions, validateOnly: false }, rules));
+      return { isMovement: true };
+    }
+    case "cancel":
+      cluster.commit(decideCancelReassignments(state, { partitions: undefined }, rules));
+      return { isMovement: true };
+    case "drain":
+      return cluster.drain(one.id, one.isDrained);
     default:
       if (one.isAll) cluster.commit(decideElectLeaders(state, {}, rules));
       else cluster.commit(decideRebalance(state, { maxElections: 2 }, rules));

@@ -17,6 +17,8 @@ const POLICY: PartitionPolicy = {
 
 interface Given {
   readonly replicas?: readonly number[];
+  /** Default: none. */
+  readonly adding?: readonly number[];
   readonly isr: readonly number[];
   readonly elr?: readonly number[];
   readonly known?: readonly number[];
@@ -25,6 +27,8 @@ interface Given {
   readonly active: readonly number[];
   /** Unfenced, beside the active ones: about to stop. Default: none. */
   readonly serving?: readonly number[];
+  /** Default: none. */
+  readonly drained?: readonly number[];
   readonly lost?: number;
   readonly cause?: "unclean" | "unregistered";
   readonly isPreferredWanted?: boolean;
@@ -33,6 +37,7 @@ interface Given {
 
 function partitionOf({
   replicas = [1, 2, 3],
+  adding = [],
   isr,
   elr = [],
   known = [],
@@ -43,6 +48,8 @@ function partitionOf({
     isr: nodes(...isr),
     elr: nodes(...elr),
     lastKnownElr: nodes(...known),
+    addingReplicas: nodes(...adding),
+    removingReplicas: [],
     leader: leader === -1 ? NO_NODE : nodeId(leader),
     leaderEpoch: leaderEpoch(5),
     partitionEpoch: 8,
@@ -51,10 +58,11 @@ function partitionOf({
 
 /** The next state as "leader ISR ELR lastKnownElr, leaderEpoch/partitionEpoch", "!" behind it when it is unclean. */
 function outcomeOf(given: Given): string | undefined {
-  const { lost, cause = "unclean", active, serving = [], isPreferredWanted = false } = given;
+  const { lost, cause = "unclean", active, serving = [], drained = [], isPreferredWanted = false } = given;
   const change: PartitionChange = {
     isActive: (node) => active.includes(node),
     isServing: (node) => serving.includes(node),
+    isDrained: (node) => drained.includes(node),
     lost: lost === undefined ? undefined : { nodeId: nodeId(lost), cause },
     isPreferredWanted,
   };
@@ -226,6 +234,42 @@ describe("the preferred leader", () => {
   ])("%s", (_what, given, expected) => {
     expect(outcomeOf(given)).toBe(expected);
   });
+});
+
+describe("brokers that are drained", () => {
+  test.each<[string, Given, string | undefined]>([
+    [
+      "a leader gives way to one that is not",
+      { isr: [1, 2, 3], active: [1, 2, 3], drained: [1, 2] },
+      "3 [1,2,3] [] [], 6/9",
+    ],
+    ["it stays where all are", { isr: [1, 2], active: [1, 2], drained: [1, 2] }, undefined],
+    [
+      "one leads when nobody else is left in sync",
+      { isr: [1, 2], active: [2, 3], drained: [2], policy: { minInsyncReplicas: 1 } },
+      "2 [2] [] [], 6/9",
+    ],
+    [
+      "the ELR is asked for the others first",
+      { isr: [], elr: [1, 2], leader: -1, active: [1, 2], drained: [1] },
+      "2 [2] [1] [], 6/9",
+    ],
+    [
+      "nobody prefers them",
+      { isr: [2, 1], active: [1, 2], drained: [1], isPreferredWanted: true },
+      undefined,
+    ],
+  ])("%s", (_what, given, expected) => {
+    expect(outcomeOf(given)).toBe(expected);
+  });
+});
+
+test("a replica that is new is no last resort, unless it has once had everything (H23)", () => {
+  const given = { replicas: [3, 1, 2], adding: [3], isr: [], leader: -1, active: [3] };
+  const policy = { isUncleanElectionAllowed: true };
+  expect(outcomeOf({ ...given, policy })).toBeUndefined();
+  expect(outcomeOf({ ...given, known: [3], policy })).toBe("3 [3] [] [], 6/9!");
+  expect(outcomeOf({ ...given, active: [3, 2], policy })).toBe("2 [2] [] [], 6/9!");
 });
 
 describe("the policy of a topic", () => {

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { placementBrokers, placeReplicas } from "../../src/controller/placement.ts";
-import type { PlacementBroker } from "../../src/controller/placement.ts";
+import type { PlacementBroker, PlacementRequest } from "../../src/controller/placement.ts";
 import type { MetadataRecord } from "../../src/metadata/records.ts";
 import { MetadataState } from "../../src/metadata/replay.ts";
 import { nodeId } from "../../src/model/ids.ts";
@@ -24,11 +24,19 @@ function offered(places: readonly Place[], fenced: readonly number[] = [], stopp
       brokerEpoch: 1,
       isFenced: fenced.includes(id),
       isShuttingDown: stopping.includes(id),
+      isDrained: false,
     },
   ]);
   const state = new MetadataState();
   state.replay(records);
-  return placementBrokers(state);
+  return placementBrokers(state).brokers;
+}
+
+/** Without brokers that are away, unless some are named. */
+function placeAll(
+  request: Omit<PlacementRequest, "spares"> & Partial<PlacementRequest>,
+): ReturnType<typeof placeReplicas> {
+  return placeReplicas({ spares: [], ...request });
 }
 
 /** How often each value comes up. */
@@ -39,9 +47,7 @@ function countOf<T>(values: readonly T[]): ReadonlyMap<T, number> {
 }
 
 test("three partitions of three replicas on three brokers are led by one each", () => {
-  expect(
-    placeReplicas({ from: 0, to: 3, replicationFactor: 3, brokers: brokers(1, 2, 3), start: 0 }),
-  ).toEqual([
+  expect(placeAll({ from: 0, to: 3, replicationFactor: 3, brokers: brokers(1, 2, 3), start: 0 })).toEqual([
     [1, 2, 3],
     [2, 3, 1],
     [3, 1, 2],
@@ -49,7 +55,7 @@ test("three partitions of three replicas on three brokers are led by one each", 
 });
 
 test("the followers move on by one when the leaders have gone round", () => {
-  const placed = placeReplicas({
+  const placed = placeAll({
     from: 0,
     to: 8,
     replicationFactor: 2,
@@ -69,7 +75,7 @@ test("the followers move on by one when the leaders have gone round", () => {
 });
 
 test("one broker takes everything, in one shared list", () => {
-  const placed = placeReplicas({ from: 0, to: 1000, replicationFactor: 1, brokers: brokers(9), start: 7 });
+  const placed = placeAll({ from: 0, to: 1000, replicationFactor: 1, brokers: brokers(9), start: 7 });
   expect(new Set(placed)).toEqual(new Set([placed[0]]));
   expect(placed[0]).toEqual([9]);
 });
@@ -86,7 +92,7 @@ test("replicas are on different brokers, leaders even within one, and growing ch
         const ids = Array.from({ length: count }, (_, index) => index * 3);
         const replicationFactor = Math.max(1, count - fewer);
         const request = { replicationFactor, brokers: brokers(...ids), start };
-        const placed = placeReplicas({ from: 0, to, ...request });
+        const placed = placeAll({ from: 0, to, ...request });
         const leaders = new Map<number, number>();
         for (const replicas of placed) {
           expect(new Set(replicas).size).toBe(replicationFactor);
@@ -95,7 +101,7 @@ test("replicas are on different brokers, leaders even within one, and growing ch
         const counts = ids.map((id) => leaders.get(id) ?? 0);
         expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
         const from = Math.min(cut, to);
-        expect(placeReplicas({ from, to, ...request })).toEqual(placed.slice(from));
+        expect(placeAll({ from, to, ...request })).toEqual(placed.slice(from));
       },
     ),
     { numRuns: 200 },
@@ -132,10 +138,10 @@ test("two brokers of one machine never hold the same partition while another mac
     [4, null, "h2"],
   ];
   const hostOf = new Map(places.map(([id, , host]) => [nodeId(id), host]));
-  const placed = placeReplicas({ from: 0, to: 40, replicationFactor: 2, brokers: offered(places), start: 0 });
+  const placed = placeAll({ from: 0, to: 40, replicationFactor: 2, brokers: offered(places), start: 0 });
   for (const [leader, follower] of placed) expect(hostOf.get(leader!)).not.toBe(hostOf.get(follower!));
   // Beyond the machines there is no choice, and each broker still has one replica at most.
-  const wide = placeReplicas({ from: 0, to: 8, replicationFactor: 3, brokers: offered(places), start: 0 });
+  const wide = placeAll({ from: 0, to: 8, replicationFactor: 3, brokers: offered(places), start: 0 });
   for (const replicas of wide) {
     expect(new Set(replicas).size).toBe(3);
     expect(new Set(replicas.map((id) => hostOf.get(id))).size).toBe(2);
@@ -144,7 +150,7 @@ test("two brokers of one machine never hold the same partition while another mac
 
 test("leaders and followers are spread evenly over equal racks", () => {
   const places = [1, 2, 3, 4, 5, 6].map((id): Place => [id, `rack-${id % 3}`, null]);
-  const placed = placeReplicas({ from: 0, to: 72, replicationFactor: 3, brokers: offered(places), start: 5 });
+  const placed = placeAll({ from: 0, to: 72, replicationFactor: 3, brokers: offered(places), start: 5 });
   expect([...countOf(placed.map(([leader]) => leader)).values()]).toEqual(
     Array.from({ length: 6 }, () => 12),
   );
@@ -178,7 +184,7 @@ test("as many racks and hosts as can be have a replica, with any mix of both", (
         ];
         const ids = places.map(([id]) => id);
         const [racks, hosts] = [new Set(ids.map(rackOf)).size, new Set(ids.map(hostOf)).size];
-        for (const replicas of placeReplicas({ from: 0, to: 25, replicationFactor, brokers: list, start })) {
+        for (const replicas of placeAll({ from: 0, to: 25, replicationFactor, brokers: list, start })) {
           expect(new Set(replicas).size).toBe(replicationFactor);
           expect(new Set(replicas.map(hostOf)).size).toBe(Math.min(replicationFactor, hosts));
           expect(new Set(replicas.map(rackOf)).size).toBe(Math.min(replicationFactor, racks));
@@ -193,7 +199,23 @@ test("fifty thousand partitions share few lists and are placed at once", () => {
   const places = Array.from({ length: 30 }, (_, id): Place => [id, `rack-${id % 3}`, `host-${id % 10}`]);
   const list = offered(places);
   const startedMs = performance.now();
-  const placed = placeReplicas({ from: 0, to: 50_000, replicationFactor: 3, brokers: list, start: 0 });
+  const placed = placeAll({ from: 0, to: 50_000, replicationFactor: 3, brokers: list, start: 0 });
   expect(performance.now() - startedMs).toBeLessThan(1500);
   expect(new Set(placed).size).toBeLessThanOrEqual(30 * 29);
+});
+
+test("brokers that are away get replicas when the others are too few, behind them, and lead none", () => {
+  const request = { from: 0, to: 4, brokers: brokers(1, 2), spares: brokers(3, 4), start: 0 };
+  expect(placeAll({ ...request, replicationFactor: 2 })).toEqual([
+    [1, 2],
+    [2, 1],
+    [1, 2],
+    [2, 1],
+  ]);
+  const placed = placeAll({ ...request, replicationFactor: 3 });
+  expect(placed.map((replicas) => replicas.slice(0, 2))).toEqual(
+    placeAll({ ...request, replicationFactor: 2 }),
+  );
+  expect(placed.every(([, , spare = 0]) => spare > 2)).toBe(true);
+  expect(() => placeAll({ ...request, replicationFactor: 5 })).toThrow("a broker for each replica");
 });

@@ -6,8 +6,20 @@ import {
   REQUEST_IDS,
 } from "../../src/controller/request-codec.ts";
 import type { ControllerRequest, RequestOf, RequestType } from "../../src/controller/requests.ts";
-import { nodeId } from "../../src/model/ids.ts";
-import { checkCodec, counts, decodesOrRefuses, int32s, nodeIds, textMaps, texts } from "./codec-bench.ts";
+import { NO_BROKER_EPOCH, nodeId } from "../../src/model/ids.ts";
+import { leaderEpoch } from "../../src/model/offsets.ts";
+import { topicIdOf } from "../metadata/arbitrary-history.ts";
+import {
+  checkCodec,
+  counts,
+  decodesOrRefuses,
+  int32Counts,
+  int32s,
+  nodeIds,
+  textMaps,
+  texts,
+  topicIds,
+} from "./codec-bench.ts";
 
 const newTopics = fc.record({
   name: texts,
@@ -60,6 +72,45 @@ const REQUESTS: { readonly [Type in RequestType]: fc.Arbitrary<RequestOf<Type>> 
     isDryRun: fc.boolean(),
   }),
   describeQuorum: fc.constant({ type: "describeQuorum" }),
+  alterPartitions: fc.record({
+    type: fc.constant("alterPartitions"),
+    nodeId: nodeIds,
+    brokerEpoch: counts,
+    partitions: fc.array(
+      fc.record({
+        topicId: topicIds,
+        partition: int32Counts,
+        leaderEpoch: int32Counts.map(leaderEpoch),
+        partitionEpoch: int32Counts,
+        isr: fc.array(
+          fc.record({ nodeId: nodeIds, brokerEpoch: fc.oneof(counts, fc.constant(NO_BROKER_EPOCH)) }),
+          { maxLength: 3 },
+        ),
+      }),
+      { maxLength: 3 },
+    ),
+  }),
+  reportDamage: fc.record({
+    type: fc.constant("reportDamage"),
+    nodeId: nodeIds,
+    brokerEpoch: counts,
+    partitions: fc.array(fc.record({ topicId: topicIds, partition: int32Counts }), { maxLength: 3 }),
+  }),
+  reassignPartitions: fc.record({
+    type: fc.constant("reassignPartitions"),
+    partitions: fc.array(
+      fc.record({ topic: texts, partition: int32Counts, replicas: fc.array(nodeIds, { maxLength: 3 }) }),
+      { maxLength: 3 },
+    ),
+    validateOnly: fc.boolean(),
+  }),
+  cancelReassignments: fc.record({
+    type: fc.constant("cancelReassignments"),
+    partitions: fc.option(fc.array(fc.record({ topic: texts, partition: int32Counts }), { maxLength: 3 }), {
+      nil: undefined,
+    }),
+  }),
+  drainBroker: fc.record({ type: fc.constant("drainBroker"), nodeId: nodeIds, isDrained: fc.boolean() }),
 };
 
 const anyRequest: fc.Arbitrary<ControllerRequest> = fc.oneof(...Object.values(REQUESTS));
@@ -75,6 +126,37 @@ test("each type has a byte of its own", () => {
 test("the bytes of a request stay what they are", () => {
   const request = { type: "removeVoter", nodeId: nodeId(3), directoryId: "ab" } as const;
   expect(encodeControllerRequest(request).toString("hex")).toBe("010800000003" + "01026162");
+});
+
+test("no epoch and no partition is negative", () => {
+  const proposed = {
+    topicId: topicIdOf(1),
+    partition: 0,
+    leaderEpoch: leaderEpoch(0),
+    partitionEpoch: 0,
+    isr: [{ nodeId: nodeId(1), brokerEpoch: 0 }],
+  };
+  const bytes = encodeControllerRequest({
+    type: "alterPartitions",
+    nodeId: nodeId(1),
+    brokerEpoch: 0,
+    partitions: [proposed],
+  });
+  const isTaken = (at: number, value: number): boolean => {
+    const changed = Buffer.from(bytes);
+    changed.writeInt32BE(value, at);
+    return decodesOrRefuses(decodeControllerRequest, changed);
+  };
+  const [partition, leader, partitionEpoch] = [31, 35, 39];
+  for (const at of [partition, leader, partitionEpoch]) {
+    expect(isTaken(at, 7), `at ${at}`).toBe(true);
+    expect(isTaken(at, -1), `at ${at}`).toBe(false);
+  }
+  const unknown = Buffer.from(bytes);
+  unknown.writeBigInt64BE(-1n, bytes.length - 8);
+  expect(decodesOrRefuses(decodeControllerRequest, unknown)).toBe(true);
+  unknown.writeBigInt64BE(-2n, bytes.length - 8);
+  expect(decodesOrRefuses(decodeControllerRequest, unknown)).toBe(false);
 });
 
 test("another version, an unknown type and a repeated key are refused", () => {

@@ -4,7 +4,17 @@ import { responseTo } from "../../src/controller/requests.ts";
 import type { ControllerResponse, ControllerResults, RequestType } from "../../src/controller/requests.ts";
 import { decodeControllerResponse, encodeControllerResponse } from "../../src/controller/response-codec.ts";
 import { NO_NODE, nodeId } from "../../src/model/ids.ts";
-import { checkCodec, counts, int32s, nodeIds, outcomes, texts, topicIds } from "./codec-bench.ts";
+import { leaderEpoch } from "../../src/model/offsets.ts";
+import {
+  checkCodec,
+  counts,
+  int32Counts,
+  int32s,
+  nodeIds,
+  outcomes,
+  texts,
+  topicIds,
+} from "./codec-bench.ts";
 
 const topicResults = fc
   .tuple(
@@ -30,6 +40,39 @@ const replicas = fc.record({
   isCaughtUp: fc.boolean(),
 });
 
+const nodeLists = fc.array(nodeIds, { maxLength: 3 });
+
+const partitionStates = fc.record({
+  leader: fc.oneof(nodeIds, fc.constant(NO_NODE)),
+  leaderEpoch: int32Counts.map(leaderEpoch),
+  partitionEpoch: int32Counts,
+  replicas: nodeLists,
+  isr: nodeLists,
+  elr: nodeLists,
+  lastKnownElr: nodeLists,
+  addingReplicas: nodeLists,
+  removingReplicas: nodeLists,
+});
+
+const alteredPartitions = fc
+  .tuple(
+    fc.record({
+      topicId: topicIds,
+      partition: int32Counts,
+      state: fc.option(partitionStates, { nil: undefined }),
+    }),
+    outcomes,
+  )
+  .map(([altered, outcome]) => ({ ...altered, ...outcome }));
+
+const damagedReplicas = fc
+  .tuple(fc.record({ topicId: topicIds, partition: int32Counts }), outcomes)
+  .map(([replica, outcome]) => ({ ...replica, ...outcome }));
+
+const reassignmentResults = fc
+  .tuple(fc.record({ topic: texts, partition: int32Counts }), outcomes)
+  .map(([named, outcome]) => ({ ...named, ...outcome }));
+
 /** One generator for each type, so that a new type without one does not compile. */
 const RESULTS: { readonly [Type in RequestType]: fc.Arbitrary<ControllerResults[Type]> } = {
   createTopics: fc.array(topicResults, { maxLength: 4 }),
@@ -48,6 +91,11 @@ const RESULTS: { readonly [Type in RequestType]: fc.Arbitrary<ControllerResults[
     commitOffset: counts,
     replicas: fc.array(replicas, { maxLength: 4 }),
   }),
+  alterPartitions: fc.array(alteredPartitions, { maxLength: 4 }),
+  reportDamage: fc.array(damagedReplicas, { maxLength: 4 }),
+  reassignPartitions: fc.array(reassignmentResults, { maxLength: 4 }),
+  cancelReassignments: fc.array(reassignmentResults, { maxLength: 4 }),
+  drainBroker: fc.record({ movedLeaders: counts, ledPartitions: counts }),
 };
 
 const anyResponse: fc.Arbitrary<ControllerResponse> = fc

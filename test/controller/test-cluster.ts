@@ -1,10 +1,12 @@
 import { isActive } from "../../src/metadata/image.ts";
 import type { PartitionImage } from "../../src/metadata/image.ts";
+import { decideAlterPartitions } from "../../src/controller/alter-partitions.ts";
+import type { AlteredPartition } from "../../src/controller/alter-partitions.ts";
 import type { BrokerStateChange } from "../../src/controller/broker-states.ts";
 import { decideBrokerStates, decideControlledShutdown } from "../../src/controller/broker-states.ts";
 import { decideRegister, decideUnregister } from "../../src/controller/brokers.ts";
 import type { RegisterCommand } from "../../src/controller/brokers.ts";
-import { partitionPolicyOf } from "../../src/controller/partition-rules.ts";
+import { decideDrain } from "../../src/controller/drains.ts";
 import type { Decision } from "../../src/controller/result.ts";
 import { decideCreateTopics } from "../../src/controller/topics.ts";
 import type { NewTopic, TopicRules } from "../../src/controller/topics.ts";
@@ -105,6 +107,22 @@ export class TestCluster {
     return this.commit(decideUnregister(this.state, { nodeId: nodeId(id) }, this.rules));
   }
 
+  drain(id: number, isDrained = true): ReturnType<typeof decideDrain>["response"] {
+    return this.commit(decideDrain(this.state, { nodeId: nodeId(id), isDrained }, this.rules));
+  }
+
+  /** The leader of a partition proposes this ISR, in the present epochs of everything. */
+  propose(topic: string, partition: number, ids: readonly number[]): AlteredPartition | undefined {
+    const image = this.state.topic(topic);
+    const state = image?.partitions[partition];
+    if (image === undefined || state === undefined || state.leader === NO_NODE) return undefined;
+    const { leader, leaderEpoch, partitionEpoch } = state;
+    const isr = ids.map((id) => this.#session(id));
+    const proposal = { topicId: image.topicId, partition, leaderEpoch, partitionEpoch, isr };
+    const command = { ...this.#session(leader), partitions: [proposal] };
+    return this.commit(decideAlterPartitions(this.state, command, this.rules))[0];
+  }
+
   create(
     topics: readonly NewTopic[],
     validateOnly = false,
@@ -130,21 +148,10 @@ export class TestCluster {
   catchUp(topic: string): void {
     const image = this.state.topic(topic);
     if (image === undefined) throw new Error(`there is no topic ${topic}`);
-    const { topicId, partitions } = image;
-    const records = [...partitions.entries()].flatMap(([partition, before]) => {
-      const isr = before.replicas.filter(
-        (node) => node === before.leader || isActive(this.state.broker(node)),
-      );
-      if (before.leader === NO_NODE || isr.length === before.isr.length) return [];
-      const { minInsyncReplicas } = partitionPolicyOf(image, this.rules);
-      const minIsr = Math.min(minInsyncReplicas, before.replicas.length);
-      const elr = isr.length >= minIsr ? [] : before.elr.filter((node) => !isr.includes(node));
-      const known = isr.length >= minIsr ? [] : before.lastKnownElr.filter((node) => !isr.includes(node));
-      const partitionEpoch = before.partitionEpoch + 1;
-      const next = { ...before, isr, elr, lastKnownElr: known, partitionEpoch };
-      return [{ type: "Partition", topicId, partition, ...next } as const];
-    });
-    this.commit({ records, response: undefined });
+    for (const [partition, { leader, replicas, isr }] of image.partitions.entries()) {
+      const whole = replicas.filter((node) => node === leader || isActive(this.state.broker(node)));
+      if (whole.length > isr.length) this.propose(topic, partition, whole);
+    }
   }
 
   #session(id: number): { nodeId: NodeId; brokerEpoch: number } {

@@ -7,6 +7,15 @@ import { RULES, TestCluster, wish } from "./test-cluster.ts";
 
 const errorsOf = (response: readonly { error: string }[]): string[] => response.map(({ error }) => error);
 
+const BEGINNING = {
+  addingReplicas: [],
+  removingReplicas: [],
+  elr: [],
+  lastKnownElr: [],
+  leaderEpoch: 0,
+  partitionEpoch: 0,
+};
+
 describe("create", () => {
   test("a topic comes with its partitions, settings, and an epoch of 0", () => {
     const cluster = TestCluster.of(1);
@@ -20,8 +29,8 @@ describe("create", () => {
     expect(topic.topicId).toBe(response[0]!.topicId);
     expect(topic.configs).toEqual(new Map([["flush.ms", "5"]]));
     expect(topic.partitions).toEqual([
-      { replicas: [1], isr: [1], elr: [], lastKnownElr: [], leader: 1, leaderEpoch: 0, partitionEpoch: 0 },
-      { replicas: [1], isr: [1], elr: [], lastKnownElr: [], leader: 1, leaderEpoch: 0, partitionEpoch: 0 },
+      { ...BEGINNING, replicas: [1], isr: [1], leader: 1 },
+      { ...BEGINNING, replicas: [1], isr: [1], leader: 1 },
     ]);
   });
 
@@ -83,21 +92,40 @@ describe("create", () => {
     });
   });
 
-  test("fenced and stopping brokers take no replicas, and the refusal counts them", () => {
+  test("brokers that are away get replicas only when the others are too few, and are not in sync then", () => {
     const cluster = TestCluster.of(5);
     cluster.fence(2, 5);
     cluster.shutDown(3);
     const response = cluster.create([
       wish("fits", { replicationFactor: 2, partitions: 4 }),
-      wish("wide", { replicationFactor: 3 }),
+      wish("wide", { replicationFactor: 3, partitions: 4 }),
+      wish("wider", { replicationFactor: 6 }),
     ]);
-    expect(errorsOf(response)).toEqual(["NONE", "INVALID_REPLICATION_FACTOR"]);
+    expect(errorsOf(response)).toEqual(["NONE", "NONE", "INVALID_REPLICATION_FACTOR"]);
     for (const { replicas } of cluster.state.topic("fits")!.partitions)
       expect(replicas.toSorted((a, b) => a - b)).toEqual([1, 4]);
-    expect(response[1]!.errorMessage).toBe(
-      "topic wide asks for 3 replicas of each partition, 5 brokers are registered, 2 of them fenced (down or not yet " +
-        "caught up), 1 of them shutting down; choose a replication factor of 1 to 2, bring the others back, or start " +
-        "more brokers",
+    for (const { replicas, isr, leader } of cluster.state.topic("wide")!.partitions) {
+      expect(isr).toEqual(replicas.slice(0, 2));
+      expect(isr.toSorted((a, b) => a - b)).toEqual([1, 4]);
+      expect(leader).toBe(isr[0]);
+    }
+    expect(response[2]!.errorMessage).toBe(
+      "topic wider asks for 6 replicas of each partition, 5 brokers are registered; choose a replication factor of 1 " +
+        "to 5, or start more brokers",
+    );
+  });
+
+  test("without any broker in service, or with drained ones only, nothing is made, and the refusal says why", () => {
+    const cluster = TestCluster.of(3);
+    cluster.drain(3);
+    expect(cluster.create([wish("wide", { replicationFactor: 3 })])[0]!.errorMessage).toBe(
+      "topic wide asks for 3 replicas of each partition, 3 brokers are registered, 1 of them drained; choose a " +
+        "replication factor of 1 to 2, undrain brokers, or start more brokers",
+    );
+    cluster.fence(1, 2);
+    expect(cluster.create([wish("orders")])[0]!.errorMessage).toBe(
+      "topic orders asks for 1 replicas of each partition, 3 brokers are registered, 2 of them fenced (down or not yet " +
+        "caught up), 1 of them drained; start brokers",
     );
   });
 
@@ -213,7 +241,7 @@ describe("delete", () => {
 });
 
 describe("add partitions", () => {
-  test("new partitions go to brokers that are up, and need as many as they have replicas", () => {
+  test("new partitions are led by brokers that are up, and are on them as far as there are enough", () => {
     const cluster = TestCluster.of(3);
     cluster.create([wish("two", { replicationFactor: 2 }), wish("three", { replicationFactor: 3 })]);
     cluster.fence(1);
@@ -221,9 +249,13 @@ describe("add partitions", () => {
       cluster.commit(
         decideAddPartitions(cluster.state, { name, totalPartitions: 3, validateOnly: false }, RULES),
       );
-    expect(errorsOf([grow("two"), grow("three")])).toEqual(["NONE", "INVALID_REPLICATION_FACTOR"]);
-    const added = cluster.state.topic("two")!.partitions.slice(1);
-    for (const { replicas } of added) expect(replicas.toSorted((a, b) => a - b)).toEqual([2, 3]);
+    expect(errorsOf([grow("two"), grow("three")])).toEqual(["NONE", "NONE"]);
+    const added = (name: string) => cluster.state.topic(name)!.partitions.slice(1);
+    for (const { replicas } of added("two")) expect(replicas.toSorted((a, b) => a - b)).toEqual([2, 3]);
+    for (const { replicas, isr } of added("three")) {
+      expect(replicas[2]).toBe(1);
+      expect(isr).toEqual(replicas.slice(0, 2));
+    }
   });
 
   test("the new ones follow the old ones, which stay where they are", () => {
