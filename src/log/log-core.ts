@@ -18,6 +18,8 @@ import { loadProducers } from "./producer-recovery.ts";
 import { Segment } from "./segment.ts";
 import type { SegmentIndexes } from "./segment.ts";
 import { buildIndexes, readIndexes } from "./segment-indexes.ts";
+import { damageMessage } from "./segment-damage.ts";
+import type { ReplicaDamage, SegmentDamage } from "./segment-damage.ts";
 import { SegmentList } from "./segment-list.ts";
 import type { PartitionTail, TailCache } from "./tail-cache.ts";
 
@@ -136,6 +138,10 @@ export class LogCore {
   areEpochsDirty = false;
   queue: AppendQueue | undefined;
   tail: PartitionTail | undefined;
+  /** Of the first damaged segment. */
+  damage: ReplicaDamage | undefined;
+  /** Set while a segment is read whole to find where its damage begins; a log looks for one at a time. */
+  locating: Promise<void> | undefined;
   /** The partition directory with its metadata file is there, durably. */
   hasDirectory = false;
   /** Set by the writer: resolves when no sync is running. */
@@ -184,6 +190,11 @@ export class LogCore {
   pendingQueue(): AppendQueue {
     this.queue ??= new AppendQueue();
     return this.queue;
+  }
+
+  /** Reads are answered: it is open, or only damaged. */
+  get isServing(): boolean {
+    return this.state === "open" || (this.state === "offline" && this.isReadable);
   }
 
   /** Why nothing can be done with this log, if so. */
@@ -277,6 +288,45 @@ export class LogCore {
     this.notify();
   }
 
+  /** What a scan of a file that began under `generation` found may have been about to be cut, or deleted, then. */
+  isConclusive(segment: Segment, generation: number): boolean {
+    const isUnchanged = this.generation === generation && this.barrier === undefined;
+    return isUnchanged && this.isServing && !segment.isRemoved;
+  }
+
+  /** H42, H46: named and never served from now on; what lies above stays where it is. Told to all who follow the log. */
+  noteDamage(segment: Segment, found: SegmentDamage): void {
+    if (segment.damage !== undefined && segment.damage.position <= found.position) return;
+    segment.damage = found;
+    const { position, offset, reason } = found;
+    const { topic, partition } = this.options.topicPartition;
+    this.deps.logger.error("a segment is damaged; nothing from there on is served", {
+      topic,
+      partition,
+      path: segment.logPath,
+      position,
+      offset,
+      reason,
+    });
+    this.#updateDamage();
+  }
+
+  /** Segments went, or were cut: what is left may be whole. */
+  forgetDamage(): void {
+    if (this.damage !== undefined) this.#updateDamage();
+  }
+
+  #updateDamage(): void {
+    const first = this.segments.all().find(({ damage }) => damage !== undefined);
+    const damage = first?.damage;
+    const isNews = damage?.offset !== this.damage?.offset;
+    this.damage =
+      first === undefined || damage === undefined
+        ? undefined
+        : { offset: damage.offset, message: damageMessage(first.logPath, damage) };
+    if (isNews) this.notify();
+  }
+
   /** Adds a whole written append to the cached tail. */
   cacheTail(records: Buffer, baseOffset: Offset, endOffset: Offset): void {
     this.tail ??= this.deps.tail.create();
@@ -326,7 +376,8 @@ export class LogCore {
 
   async #buildIndexes(segment: Segment): Promise<SegmentIndexes> {
     const { files, clock, logger } = this.deps;
-    const sizeBytes = segment.sizeBytes;
+    const { sizeBytes } = segment;
+    const { generation } = this;
     logger.warn("the indexes of a segment are missing or wrong and are built again", {
       path: segment.logPath,
     });
@@ -334,7 +385,7 @@ export class LogCore {
     const scratch = new Segment(segment.directory, segment.baseOffset, segment.createdMs);
     const handle = await files.acquire(segment.logPath, "read");
     try {
-      const { indexes } = await buildIndexes(
+      const { indexes, verdict } = await buildIndexes(
         handle.file,
         scratch,
         sizeBytes,
@@ -343,6 +394,11 @@ export class LogCore {
         clock.monotonicMs(),
       );
       scratch.finishIndexes();
+      const { validEnd: position, problem } = verdict;
+      if (position < sizeBytes && this.isConclusive(segment, generation)) {
+        const reason = problem?.message ?? `the file ends there, ${sizeBytes} bytes were written`;
+        this.noteDamage(segment, { position, offset: scratch.endOffset, reason });
+      }
       return indexes;
     } finally {
       files.release(handle);

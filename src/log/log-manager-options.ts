@@ -31,6 +31,10 @@ export interface LogManagerOptions {
   readonly checkpointIntervalMs?: number;
   /** Kafka's log.retention.check.interval.ms. Default 5 min. */
   readonly retentionIntervalMs?: number;
+  /** `log.scrub.interval.ms`: how often every segment is read whole; 0: never. Default 14 days. */
+  readonly scrubIntervalMs?: number;
+  /** `log.scrub.bytes.per.second`. Default 8 MiB. */
+  readonly scrubBytesPerSecond?: number;
   /** A wall clock that moves by more than this against the monotonic one is in doubt. Default 1 min. */
   readonly maxClockJumpMs?: number;
   /** Partitions recovered at the same time after a crash. Default 4. */
@@ -60,6 +64,8 @@ export const LOG_MANAGER_DEFAULTS = {
   indexCacheBytes: 64 * 1024 * 1024,
   checkpointIntervalMs: 60_000,
   retentionIntervalMs: 300_000,
+  scrubIntervalMs: 14 * 86_400_000,
+  scrubBytesPerSecond: 8 * 1024 * 1024,
   maxClockJumpMs: 60_000,
   recoveryConcurrency: 4,
 };

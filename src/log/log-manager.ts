@@ -1,4 +1,4 @@
-import { errorMessage, LograftError, operationError } from "../base/errors.ts";
+import { errorMessage } from "../base/errors.ts";
 import type { TopicId } from "../model/ids.ts";
 import { offset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
@@ -12,6 +12,7 @@ import { FlushTimer } from "./flush-timer.ts";
 import type { LogConfig } from "./log-config.ts";
 import { DEFAULT_LOG_LIMITS } from "./log-core.ts";
 import type { LogHost, PartitionLogDeps } from "./log-core.ts";
+import { closedError, inconsistentTopic } from "./log-manager-errors.ts";
 import { LOG_MANAGER_DEFAULTS } from "./log-manager-options.ts";
 import type { LogManagerDeps, LogManagerOptions } from "./log-manager-options.ts";
 import { makeResources } from "./log-resources.ts";
@@ -21,6 +22,8 @@ import { forEachOf } from "./parallel.ts";
 import { PartitionLog } from "./partition-log.ts";
 import { recoverPartitions } from "./recover-partitions.ts";
 import { RetentionPass } from "./retention-pass.ts";
+import type { ScrubLogs, ScrubReport } from "./scrub-pass.ts";
+import { Scrubber } from "./scrubber.ts";
 import type { ClosedLog } from "./shutdown-marker.ts";
 
 /** A partition with a directory here. */
@@ -61,6 +64,7 @@ export class LogManager {
   >();
   readonly #checkpoints: Checkpoints;
   readonly #tasks: BackgroundTasks;
+  readonly #scrubber: Scrubber;
   #meta: DirectoryMeta;
   #isOffline = false;
   #closing: Promise<void> | undefined;
@@ -83,6 +87,11 @@ export class LogManager {
     this.#retention = new RetentionPass(
       { maxClockJumpMs: this.#options.maxClockJumpMs, settleMs: this.#options.retentionIntervalMs * 2 },
       deps,
+    );
+    const { scrubIntervalMs: intervalMs, scrubBytesPerSecond: bytesPerSecond } = this.#options;
+    this.#scrubber = new Scrubber(
+      { intervalMs, bytesPerSecond },
+      { ...deps, tasks: this.#tasks, logs: this.#scrubLogs() },
     );
     const limits = { ...DEFAULT_LOG_LIMITS, ...options.limits };
     this.#logDeps = {
@@ -206,9 +215,15 @@ export class LogManager {
     return this.#retention.run(partitions, {
       find: async (topicPartition) =>
         this.#closing === undefined
-          ? (this.get(topicPartition) ?? (await this.#openForRetention(topicPartition)))
+          ? (this.get(topicPartition) ??
+            (await this.#openKnown(topicPartition, ({ isDeleting }) => isDeleting)))
           : undefined,
     });
+  }
+
+  /** One pass of the scrub over all logs, or the rest of the one that runs. @throws LograftError CLOSED. */
+  scrub(): Promise<ScrubReport> {
+    return this.#scrubber.run();
   }
 
   /** Syncs what is not synced and writes all recovery points, so that a crash from here on has less to recover. */
@@ -306,13 +321,27 @@ export class LogManager {
     await this.#checkpoints.forget(key);
   }
 
-  async #openForRetention(topicPartition: TopicPartition): Promise<PartitionLog | undefined> {
+  /** Opens a log that nobody asked for, if its topic is known and its settings call for it. */
+  async #openKnown(
+    topicPartition: TopicPartition,
+    isWanted: (config: LogConfig) => boolean,
+  ): Promise<PartitionLog | undefined> {
     const { configOf } = this.#deps;
     const config = configOf?.(topicPartition.topic);
-    if (config === undefined || !config.isDeleting) return undefined;
+    if (config === undefined || !isWanted(config)) return undefined;
     const topicId = await this.#directory.topicIdOf(this.#directory.pathOf(topicPartition));
     if (topicId === undefined) return undefined;
     return this.open(topicPartition, topicId, () => configOf?.(topicPartition.topic) ?? config);
+  }
+
+  #scrubLogs(): ScrubLogs {
+    return {
+      partitions: () => Array.from(this.#known.values(), ({ topicPartition }) => topicPartition),
+      find: (topicPartition) => this.get(topicPartition),
+      directoryOf: (topicPartition) => this.#directory.pathOf(topicPartition),
+      configOf: (topic) => this.#deps.configOf?.(topic) ?? this.#options.defaultConfig,
+      open: (topicPartition) => this.#openKnown(topicPartition, () => true),
+    };
   }
 
   async #recoverAll(): Promise<void> {
@@ -346,6 +375,7 @@ export class LogManager {
     this.#tasks.every(retentionIntervalMs, "retention", async () => {
       await this.runRetention();
     });
+    this.#scrubber.start();
   }
 
   #removeDirLater(path: string, delayMs: number): void {
@@ -374,6 +404,7 @@ export class LogManager {
   async #close(brokerEpoch: number | undefined): Promise<void> {
     const { logger } = this.#deps;
     this.#flushTimer.close();
+    this.#scrubber.stop(closedError(this.#directory.path));
     await this.#tasks.close();
     await Promise.allSettled([...this.#opening.values(), ...this.#deleting.values()]);
     const ends = new Map<TopicPartitionKey, ClosedLog>();
@@ -411,18 +442,6 @@ export class LogManager {
 
 function keyOf({ topic, partition }: TopicPartition): TopicPartitionKey {
   return topicPartitionKey(topic, partition);
-}
-
-function inconsistentTopic(directory: string, found: TopicId, wanted: TopicId): LograftError {
-  return new LograftError(
-    "INCONSISTENT_TOPIC_ID",
-    `${directory} holds topic id ${found}, not ${wanted}; it is left as it is, move it away if it is not needed`,
-    { context: { directory, found, wanted } },
-  );
-}
-
-function closedError(directory: string): LograftError {
-  return operationError("CLOSED", `the log manager of ${directory} is closed`);
 }
 
 function ignore(): undefined {

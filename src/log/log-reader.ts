@@ -1,23 +1,20 @@
 import { allocUnsafe } from "../base/bytes.ts";
 import type { ErrorName } from "../model/error-code.ts";
-import { addOffset, NO_TIMESTAMP } from "../model/offsets.ts";
-import type { Offset, Timestamp } from "../model/offsets.ts";
+import { addOffset } from "../model/offsets.ts";
+import type { Offset } from "../model/offsets.ts";
 import {
   baseOffsetOf,
   BATCH_HEADER_BYTES,
   checkBatchHeader,
   lastOffsetOf,
-  maxTimestampOf,
   verifyBatchCrc,
 } from "../model/record-batch.ts";
-import { DEFAULT_MAX_INFLATED_BYTES, RecordReader } from "../model/record-reader.ts";
 import { readFully } from "../platform/disk.ts";
 import type { DiskFile } from "../platform/disk.ts";
 import type { LogCore, Refusal } from "./log-core.ts";
-import { BatchReader } from "./record-scan.ts";
 import type { Segment } from "./segment.ts";
-import type { TimestampOffset } from "./time-index.ts";
-import type { AbortedTransaction } from "./transaction-index.ts";
+import { locateDamage } from "./segment-check.ts";
+import { damageMessage } from "./segment-damage.ts";
 
 /** What a read found: whole batches, the first of which may begin below the offset asked for. */
 export type ReadResult =
@@ -41,7 +38,7 @@ export interface ReadLimit {
 
 const MAX_INT32 = 0x7fffffff;
 /** Truncations and deletions that one read may run into; each needs a new one to happen during a read. */
-const MAX_ATTEMPTS = 8;
+export const MAX_READ_ATTEMPTS = 8;
 /** Read behind what was asked for, so that the batch before the wanted one seldom costs a second read. */
 const SKIP_BYTES = 16 * 1024;
 
@@ -70,8 +67,9 @@ async function readFromDisk(
   limit: ReadLimit | undefined,
 ): Promise<ReadResult> {
   const rebuilt = new Set<Segment>();
+  let doubted: Segment | undefined;
   let at = from;
-  for (let attempt = 0; attempt < MAX_ATTEMPTS;) {
+  for (let attempt = 0; attempt < MAX_READ_ATTEMPTS;) {
     const refused = refuseRead(core, at);
     if (refused !== undefined) return refused;
     const endOffset = readableEnd(core, limit);
@@ -85,15 +83,30 @@ async function readFromDisk(
       continue;
     }
     const { generation } = core;
-    const { found, isIndexWrong } = await readSegment(core, segment, at, maxBytes, endOffset);
+    const { found, isIndexWrong, fault } = await readSegment(core, segment, at, maxBytes, endOffset);
     // H50: what was read may have been cut off, or deleted, while the disk was at work.
     if (core.generation !== generation || segment.isRemoved) {
       attempt++;
       continue;
     }
-    if (isIndexWrong && !rebuilt.has(segment)) {
+    if (isIndexWrong === true) {
+      if (rebuilt.has(segment)) attempt++;
       rebuilt.add(segment);
       await core.rebuildIndexes(segment);
+      continue;
+    }
+    if (fault !== undefined) {
+      const known = segment.damage;
+      // Damage was known, and nothing is left to read before it.
+      if (known !== undefined && fault.position >= known.position) return corrupt(segment, known);
+      const condition = await locateDamage(core, segment);
+      // What precedes the damage is read again and served; a read that begins behind it ends above.
+      if (condition === "damaged" && segment.damage !== known) continue;
+      // One bad read of a segment that is whole is tried again, once.
+      const isDoubted = condition === "whole" && doubted === segment;
+      if (condition === "damaged" || isDoubted) return corrupt(segment, fault);
+      if (condition === "whole") doubted = segment;
+      attempt++;
       continue;
     }
     if (found === undefined && next !== undefined) {
@@ -102,18 +115,25 @@ async function readFromDisk(
     }
     return found ?? nothingAt(at);
   }
-  return refuse(
-    "KAFKA_STORAGE_ERROR",
-    `${core.directory} is cut or deleted faster than it can be read; try again`,
-  );
+  return refuse("KAFKA_STORAGE_ERROR", tooMuchChange(core.directory));
 }
 
 interface SegmentRead {
   /** Undefined when no batch of the segment ends at or behind the offset. */
-  readonly found: ReadResult | undefined;
+  readonly found?: ReadResult;
   /** The index pointed to something that is not the batch it says. */
-  readonly isIndexWrong: boolean;
+  readonly isIndexWrong?: boolean;
+  /** Something that is not the batch that should stand there, seen before anything to be served. */
+  readonly fault?: ReadFault;
 }
+
+/** Where a file does not hold what it should. */
+export interface ReadFault {
+  readonly position: number;
+  readonly reason: string;
+}
+
+const NOTHING: SegmentRead = {};
 
 async function readSegment(
   core: LogCore,
@@ -123,7 +143,7 @@ async function readSegment(
   endOffset: Offset,
 ): Promise<SegmentRead> {
   const { files } = core.deps;
-  const fileEnd = Math.min(segment.sizeBytes, segment.damagedFrom ?? segment.sizeBytes);
+  const fileEnd = Math.min(segment.sizeBytes, segment.damage?.position ?? segment.sizeBytes);
   const { offsetIndex } = await core.indexesOf(segment);
   const start = offsetIndex.lookup(from);
   const handle = await files.acquire(segment.logPath, "read");
@@ -150,16 +170,19 @@ async function readBatches(
   window: BatchWindow,
 ): Promise<SegmentRead> {
   const { from, maxBytes, fileEnd, start } = window;
+  const { isCompacting } = core.config;
   // Only compaction leaves a gap at the end of a segment; where damage was found, the next segment is no continuation.
   const nothingLeft = (): SegmentRead =>
-    segment.damagedFrom === undefined
-      ? { found: undefined, isIndexWrong: false }
-      : damaged(core, segment, segment.damagedFrom, `the batch of offset ${from} is not to be had`);
+    segment.damage === undefined && isCompacting
+      ? NOTHING
+      : faultAt(fileEnd, `the batch of offset ${from} is not there`);
   let position = start.position;
   if (position >= fileEnd) return nothingLeft();
   let buffer = await readAt(file, position, Math.min(fileEnd - position, maxBytes + SKIP_BYTES));
   let at = 0;
   let isIndexChecked = position === 0;
+  // No checksum covers a base offset: that each batch begins where the one before it ends shows that it is right.
+  let expected = isIndexChecked && !isCompacting ? segment.baseOffset : undefined;
   // To the batch that holds `from`: at most an index interval away.
   for (;;) {
     if (position + at >= fileEnd) return nothingLeft();
@@ -167,12 +190,18 @@ async function readBatches(
       position += at;
       at = 0;
       buffer = await readAt(file, position, Math.min(fileEnd - position, maxBytes + BATCH_HEADER_BYTES));
+      if (buffer.length < BATCH_HEADER_BYTES) return faultAt(position, "the file ends inside a batch");
     }
     const header = checkBatchHeader(buffer, at, fileEnd - position - at, MAX_INT32);
     const lastOffset = header.ok ? lastOffsetOf(buffer, at) : -1;
-    if (!isIndexChecked && lastOffset !== start.offset) return { found: undefined, isIndexWrong: true };
+    if (!isIndexChecked && lastOffset !== start.offset) return { isIndexWrong: true };
     isIndexChecked = true;
-    if (!header.ok) return damaged(core, segment, position + at, header.reason);
+    if (!header.ok) return faultAt(position + at, header.reason);
+    const baseOffset = baseOffsetOf(buffer, at);
+    if (expected !== undefined && baseOffset !== expected) {
+      return faultAt(position + at, `a batch of offset ${baseOffset} stands where ${expected} should`);
+    }
+    if (!isCompacting) expected = addOffset(lastOffset as Offset, 1);
     if (lastOffset < from) {
       at += header.size;
       continue;
@@ -181,21 +210,14 @@ async function readBatches(
       position += at;
       at = 0;
       buffer = await readAt(file, position, Math.min(fileEnd - position, Math.max(header.size, maxBytes)));
-      if (buffer.length < header.size)
-        return damaged(core, segment, position, "the file ends inside a batch");
+      if (buffer.length < header.size) return faultAt(position, "the file ends inside a batch");
     }
-    return collect(core, segment, buffer.subarray(at), position + at, window);
+    return collect(core, buffer.subarray(at), position + at, window);
   }
 }
 
 /** Takes whole batches from the front of `buffer`; the first one is there as a whole. */
-function collect(
-  core: LogCore,
-  segment: Segment,
-  buffer: Buffer,
-  position: number,
-  window: BatchWindow,
-): SegmentRead {
+function collect(core: LogCore, buffer: Buffer, position: number, window: BatchWindow): SegmentRead {
   const { from, maxBytes, endOffset, fileEnd } = window;
   const { isCompacting } = core.config;
   let at = 0;
@@ -213,122 +235,30 @@ function collect(
       const wrong = isOutOfPlace
         ? `a batch of offset ${baseOffsetOf(buffer)} stands where ${from} should`
         : undefined;
-      return damaged(core, segment, position, fault ?? wrong ?? "a batch does not match its CRC-32C");
+      return faultAt(position, fault ?? wrong ?? "a batch does not match its CRC-32C");
     }
     const lastOffset = lastOffsetOf(buffer, at);
     if (lastOffset >= endOffset) break;
     nextOffset = addOffset(lastOffset, 1);
     at += size;
   }
-  if (at === 0) return { found: nothingAt(from), isIndexWrong: false };
+  if (at === 0) return { found: nothingAt(from) };
   const chunk = buffer.subarray(0, at);
   const firstOffset = baseOffsetOf(chunk);
-  return {
-    found: { ok: true, chunks: [chunk], sizeBytes: at, firstOffset, nextOffset },
-    isIndexWrong: false,
-  };
+  return { found: { ok: true, chunks: [chunk], sizeBytes: at, firstOffset, nextOffset } };
 }
 
-/** H42, H46: a damaged batch is named, never served, never cut. */
-function damaged(core: LogCore, segment: Segment, position: number, reason: string): SegmentRead {
-  const message = `${segment.logPath} is damaged at byte ${position}: ${reason}; nothing was deleted, restore this replica from another one`;
-  if (segment.damagedFrom === undefined) {
-    core.deps.logger.error("a segment is damaged", { path: segment.logPath, position, reason });
-  }
-  segment.damagedFrom = Math.min(position, segment.damagedFrom ?? position);
-  return { found: refuse("CORRUPT_MESSAGE", message), isIndexWrong: false };
+function faultAt(position: number, reason: string): SegmentRead {
+  return { fault: { position, reason } };
 }
 
-/** See `PartitionLog.offsetForTimestamp`. */
-export async function findTimestamp(core: LogCore, target: Timestamp): Promise<TimestampOffset | undefined> {
-  for (const segment of core.segments.all().slice()) {
-    if (segment.isEmpty || segment.endOffset <= core.logStartOffset) continue;
-    const newest = await maxTimestampOfSegment(core, segment);
-    if (newest.timestamp < target) continue;
-    const { timeIndex, offsetIndex } = await core.indexesOf(segment);
-    const from = offsetIndex.lookup(timeIndex.lookup(target).offset).position;
-    const found = await findRecord(core, segment, from, (timestamp, offset) => {
-      return timestamp >= target && offset >= core.logStartOffset;
-    });
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-/** See `PartitionLog.offsetOfMaxTimestamp`. */
-export async function findMaxTimestamp(core: LogCore): Promise<TimestampOffset | undefined> {
-  let best: TimestampOffset | undefined;
-  let holder: Segment | undefined;
-  for (const segment of core.segments.all().slice()) {
-    if (segment.isEmpty || segment.endOffset <= core.logStartOffset) continue;
-    const newest = await maxTimestampOfSegment(core, segment);
-    if (newest.timestamp === NO_TIMESTAMP || newest.timestamp <= (best?.timestamp ?? NO_TIMESTAMP)) continue;
-    best = newest;
-    holder = segment;
-  }
-  if (best === undefined || holder === undefined) return undefined;
-  const { timestamp, offset } = best;
-  const { offsetIndex } = await core.indexesOf(holder);
-  return findRecord(core, holder, offsetIndex.lookup(offset).position, (time) => time >= timestamp);
-}
-
-/** Greatest timestamp of a segment, from memory or its time index. @throws LograftError DISK_READ_FAILED. */
-export async function maxTimestampOfSegment(core: LogCore, segment: Segment): Promise<TimestampOffset> {
-  if (segment.maxTimestamp === undefined) {
-    const { timeIndex } = await core.indexesOf(segment);
-    segment.maxTimestamp = timeIndex.lastEntry;
-  }
-  return segment.maxTimestamp;
-}
-
-/** See `PartitionLog.abortedTransactions`. */
-export async function findAborted(
-  core: LogCore,
-  from: Offset,
-  endOffset: Offset,
-): Promise<AbortedTransaction[]> {
-  const aborted: AbortedTransaction[] = [];
-  let segment = core.segments.covering(from) ?? core.segments.first;
-  while (segment !== undefined) {
-    const { transactionIndex } = await core.indexesOf(segment);
-    const part = transactionIndex.collectAborted(from, endOffset);
-    aborted.push(...part.aborted);
-    if (part.isComplete) break;
-    segment = core.segments.after(segment);
-  }
-  return aborted;
-}
-
-/** The first record from `position` on that `isWanted`; batches whose greatest timestamp rules them out stay packed. */
-async function findRecord(
-  core: LogCore,
-  segment: Segment,
-  position: number,
-  isWanted: (timestamp: Timestamp, offset: Offset) => boolean,
-): Promise<TimestampOffset | undefined> {
-  const { files } = core.deps;
-  const handle = await files.acquire(segment.logPath, "read");
-  try {
-    const reader = new BatchReader(handle.file, position, segment.sizeBytes);
-    while (await reader.fill()) {
-      while (reader.next()) {
-        const { buffer, at } = reader;
-        if (!isWanted(maxTimestampOf(buffer, at), lastOffsetOf(buffer, at))) continue;
-        const records = new RecordReader(buffer, at, { maxInflatedBytes: DEFAULT_MAX_INFLATED_BYTES });
-        for (let record = records.next(); record !== undefined; record = records.next()) {
-          if (isWanted(record.timestamp, record.offset))
-            return { timestamp: record.timestamp, offset: record.offset };
-        }
-      }
-    }
-    return undefined;
-  } finally {
-    files.release(handle);
-  }
+/** H42, H46: a damaged batch is named, never served, never cut here. */
+export function corrupt(segment: Segment, fault: ReadFault): Refusal {
+  return refuse("CORRUPT_MESSAGE", damageMessage(segment.logPath, { ...fault, offset: segment.baseOffset }));
 }
 
 function refuseRead(core: LogCore, from: Offset): Refusal | undefined {
-  if (core.state === "closed" || (core.state === "offline" && !core.isReadable)) return core.unavailable();
+  if (!core.isServing) return core.unavailable();
   if (from < core.logStartOffset || from > core.logEndOffset) {
     return refuse(
       "OFFSET_OUT_OF_RANGE",
@@ -349,6 +279,11 @@ async function readAt(file: DiskFile, position: number, sizeBytes: number): Prom
 
 function nothingAt(from: Offset): ReadResult {
   return { ok: true, chunks: [], sizeBytes: 0, firstOffset: from, nextOffset: from };
+}
+
+/** Reads that are overtaken by truncation and deletion again and again end with this. */
+export function tooMuchChange(directory: string): string {
+  return `${directory} is cut or deleted faster than it can be read; try again`;
 }
 
 function refuse(error: ErrorName, message: string): Refusal {

@@ -1,18 +1,25 @@
 import { assert, InvariantError } from "../base/assert.ts";
-import { maxOffset, minOffset } from "../model/offsets.ts";
+import { addOffset, maxOffset, minOffset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
 import { baseOffsetOf, lastOffsetOf } from "../model/record-batch.ts";
 import { writeAtomically } from "../platform/atomic-file.ts";
-import { LEADER_EPOCH_FILE, SEGMENT_FILE_KINDS, segmentFileName } from "./file-names.ts";
+import type { DiskFile } from "../platform/disk.ts";
+import {
+  LEADER_EPOCH_FILE,
+  parseSegmentFileName,
+  SEGMENT_FILE_KINDS,
+  segmentFileName,
+} from "./file-names.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogCore } from "./log-core.ts";
-import { maxTimestampOfSegment } from "./log-reader.ts";
+import { maxTimestampOfSegment } from "./log-search.ts";
 import type { LogWriter } from "./log-writer.ts";
 import { listSnapshots } from "./producer-recovery.ts";
 import { BatchReader } from "./record-scan.ts";
 import { countExpired } from "./retention.ts";
 import type { SegmentAge } from "./retention.ts";
-import type { Segment } from "./segment.ts";
+import { Segment } from "./segment.ts";
+import type { SegmentIndexes } from "./segment.ts";
 import { findMaxTimestampInFile, INDEX_KINDS } from "./segment-indexes.ts";
 
 /** What follows the name of a file that is to be removed. */
@@ -33,35 +40,71 @@ export async function truncateLog(core: LogCore, writer: LogWriter, offset: Offs
     await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, offset);
     const active = await dropBehind(core, writer, offset);
     if (active === undefined) return;
-    const end = await cutSegment(core, active, offset);
-    setEnd(core, end);
-    await removeSnapshotsBehind(core, end);
-    if (core.epochs?.truncateFromEnd(end) === true) await saveEpochs(core);
-    core.producers = await core.loadProducers(end);
+    const indexes = await core.indexesOf(active);
+    await endLogIn(core, active, indexes, await findCut(core, active, indexes, offset));
   });
+}
+
+/** See `PartitionLog.cutDamage`. @throws LograftError KAFKA_STORAGE_ERROR. */
+export async function cutDamage(core: LogCore, writer: LogWriter): Promise<Offset> {
+  if (!core.isServing) throw core.offlineError();
+  if (core.damage === undefined) return core.logEndOffset;
+  const reason = "the log is being cut where it is damaged; try again";
+  if (core.state === "offline") {
+    // From here on a failure is one of the disk. Nothing is appended before the barrier is lifted.
+    core.barrier = reason;
+    core.state = "open";
+    core.failure = undefined;
+  }
+  await withBarrier(core, writer, reason, async () => {
+    const { topic, partition } = core.options.topicPartition;
+    const damaged = core.segments.all().find(({ damage }) => damage !== undefined);
+    const { damage } = damaged ?? {};
+    if (damaged === undefined || damage === undefined) return;
+    const from = core.logEndOffset;
+    if (damage.offset < core.logStartOffset) {
+      await emptyLog(core, writer, core.logStartOffset);
+    } else {
+      setEnd(core, damage.offset);
+      await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, damage.offset);
+      writer.releaseHandle();
+      await writer.sealed();
+      await deleteNewestFirst(core, await unlistedSegments(core));
+      await deleteNewestFirst(core, core.segments.removeAfter(damaged));
+      const indexes = await core.indexesOf(damaged);
+      await endLogIn(core, damaged, indexes, { position: damage.position, end: damage.offset });
+    }
+    const to = core.logEndOffset;
+    core.deps.logger.warn("a log was cut where it was damaged", { topic, partition, from, to });
+  });
+  return core.logEndOffset;
 }
 
 /** See `PartitionLog.resetTo`. @throws LograftError KAFKA_STORAGE_ERROR. */
 export async function resetLog(core: LogCore, writer: LogWriter, offset: Offset): Promise<void> {
   core.assertOpen();
-  await withBarrier(core, writer, "the log is being reset; try again", async () => {
-    // Durable first: a crash in the middle then finds an end below the start, which a load resolves in the same way.
-    await core.deps.host.persistLogStart(core.options.topicPartition, offset);
-    core.logStartOffset = offset;
-    setEnd(core, offset);
-    await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, offset);
-    core.producers = undefined;
-    writer.releaseHandle();
-    await deleteNewestFirst(core, core.segments.removeAll());
-    if (core.hasDirectory) {
-      core.epochs = new LeaderEpochCache();
-      await saveEpochs(core);
-      await writer.begin(offset);
-    }
-    // An empty log is durable wherever it begins.
-    core.durableEndOffset = offset;
-    core.syncedEndOffset = offset;
-  });
+  await withBarrier(core, writer, "the log is being reset; try again", () => emptyLog(core, writer, offset));
+}
+
+/** Removes all there is, and begins at `offset`. Behind the barrier. */
+async function emptyLog(core: LogCore, writer: LogWriter, offset: Offset): Promise<void> {
+  // Durable first: a crash in the middle then finds an end below the start, which a load resolves in the same way.
+  await core.deps.host.persistLogStart(core.options.topicPartition, offset);
+  core.logStartOffset = offset;
+  setEnd(core, offset);
+  await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, offset);
+  core.producers = undefined;
+  writer.releaseHandle();
+  await deleteNewestFirst(core, await unlistedSegments(core));
+  await deleteNewestFirst(core, core.segments.removeAll());
+  if (core.hasDirectory) {
+    core.epochs = new LeaderEpochCache();
+    await saveEpochs(core);
+    await writer.begin(offset);
+  }
+  // An empty log is durable wherever it begins.
+  core.durableEndOffset = offset;
+  core.syncedEndOffset = offset;
 }
 
 /** See `PartitionLog.advanceLogStart`. */
@@ -126,6 +169,7 @@ export async function trimLog(
   core.logStartOffset = maxOffset(core.logStartOffset, start);
   if (core.epochs?.truncateFromStart(core.logStartOffset) === true) core.areEpochsDirty = true;
   const removed = core.segments.removeFirst(count);
+  core.forgetDamage();
   core.notify();
   const renamed: string[] = [];
   for (const segment of removed) renamed.push(...(await renameAway(core, segment)));
@@ -177,6 +221,7 @@ async function withBarrier(
       core.assertOpen();
       try {
         await change();
+        core.forgetDamage();
       } catch (error: unknown) {
         if (error instanceof InvariantError) throw error;
         core.goOffline(error, "the log could not be cut");
@@ -230,10 +275,71 @@ async function renameAway(core: LogCore, segment: Segment): Promise<string[]> {
   return renamed;
 }
 
-/** Cuts the batch that holds `offset` and all behind it. Answers the new end: that batch's base, or `offset`. */
-async function cutSegment(core: LogCore, segment: Segment, offset: Offset): Promise<Offset> {
-  const { disk, files } = core.deps;
-  const indexes = await core.indexesOf(segment);
+/** Where a segment is cut, and the offset that then ends the log. */
+interface Cut {
+  readonly position: number;
+  readonly end: Offset;
+}
+
+/**
+ * The batch that holds `offset`, or the first one behind it. When damage hides it the cut is at the damage: what lies
+ * between cannot be read, and nothing may be appended behind it.
+ */
+async function findCut(
+  core: LogCore,
+  segment: Segment,
+  indexes: SegmentIndexes,
+  offset: Offset,
+): Promise<Cut> {
+  const { damage } = segment;
+  if (damage !== undefined && damage.offset <= offset)
+    return { position: damage.position, end: damage.offset };
+  const { files } = core.deps;
+  const handle = await files.acquire(segment.logPath, "write");
+  try {
+    const from = indexes.offsetIndex.lookup(offset).position;
+    const { cut, isInDoubt } = await walkToCut(core, segment, handle.file, from, offset);
+    // The index may be wrong, or the damage begin before the place it led to.
+    return isInDoubt ? (await walkToCut(core, segment, handle.file, 0, offset)).cut : cut;
+  } finally {
+    files.release(handle);
+  }
+}
+
+/** Verifies each batch on its way: one with a wrong length or base offset would lead past the place. */
+async function walkToCut(
+  core: LogCore,
+  segment: Segment,
+  file: DiskFile,
+  from: number,
+  offset: Offset,
+): Promise<{ readonly cut: Cut; readonly isInDoubt: boolean }> {
+  const mayHaveGaps = core.config.isCompacting;
+  const reader = new BatchReader(file, from, segment.sizeBytes);
+  let expected = from === 0 ? segment.baseOffset : undefined;
+  while (await reader.fill()) {
+    while (reader.next()) {
+      const { buffer, at, position } = reader;
+      const base = baseOffsetOf(buffer, at);
+      if (expected !== undefined && base !== expected && !mayHaveGaps) {
+        return { cut: { position, end: expected }, isInDoubt: true };
+      }
+      expected = addOffset(lastOffsetOf(buffer, at), 1);
+      if (expected > offset) return { cut: { position, end: minOffset(offset, base) }, isInDoubt: false };
+    }
+  }
+  const { problem, validEnd: position } = reader.verdict();
+  const isInDoubt = problem !== undefined || position < segment.sizeBytes;
+  const end = isInDoubt ? minOffset(offset, expected ?? segment.baseOffset) : offset;
+  return { cut: { position, end }, isInDoubt };
+}
+
+/** Makes `segment` the last one and cuts it: bytes, indexes, snapshots, epochs, producer state. */
+async function endLogIn(core: LogCore, segment: Segment, indexes: SegmentIndexes, cut: Cut): Promise<void> {
+  const { disk, files, host } = core.deps;
+  const { position, end } = cut;
+  // A batch goes whole: the log may end below where it was to be cut, and a crash must not take that for a loss.
+  if (end < core.logEndOffset) await host.lowerRecoveryPoint(core.options.topicPartition, end);
   core.deps.indexes.forget(segment);
   // The files on the disk would be those of batches that are no more; a crash must not find them (H48).
   for (const kind of INDEX_KINDS) await disk.remove(segment.pathOf(kind));
@@ -241,24 +347,6 @@ async function cutSegment(core: LogCore, segment: Segment, offset: Offset): Prom
   segment.hasIndexFiles = false;
   const handle = await files.acquire(segment.logPath, "write");
   try {
-    let position = segment.sizeBytes;
-    let end = offset;
-    const reader = new BatchReader(
-      handle.file,
-      indexes.offsetIndex.lookup(offset).position,
-      segment.sizeBytes,
-      {
-        verifyCrc: false,
-      },
-    );
-    scan: while (await reader.fill()) {
-      while (reader.next()) {
-        if (lastOffsetOf(reader.buffer, reader.at) < offset) continue;
-        position = reader.position;
-        end = minOffset(offset, baseOffsetOf(reader.buffer, reader.at));
-        break scan;
-      }
-    }
     await handle.file.truncate(position);
     await core.deps.syncs.sync(handle.file);
     indexes.offsetIndex.truncateTo(end);
@@ -269,13 +357,34 @@ async function cutSegment(core: LogCore, segment: Segment, offset: Offset): Prom
     segment.sizeBytes = position;
     segment.endOffset = end;
     segment.maxTimestamp = await findMaxTimestampInFile(handle.file, segment, indexes);
-    segment.damagedFrom = undefined;
+    if (segment.damage !== undefined && segment.damage.position >= position) segment.damage = undefined;
     core.syncedEndOffset = end;
     core.durableEndOffset = end;
-    return end;
   } finally {
     files.release(handle);
   }
+  setEnd(core, end);
+  await removeSnapshotsBehind(core, end);
+  if (core.epochs?.truncateFromEnd(end) === true || core.areEpochsDirty) await saveEpochs(core);
+  core.producers = await core.loadProducers(end);
+}
+
+/**
+ * Segments whose files lie behind the last one that is known, newest first: those behind the damage that a log was
+ * opened with.
+ */
+async function unlistedSegments(core: LogCore): Promise<Segment[]> {
+  if (!core.hasDirectory) return [];
+  const known = new Set(core.segments.all().map(({ baseOffset }) => baseOffset));
+  const found = new Set<Offset>();
+  for (const { name } of await core.deps.disk.list(core.directory)) {
+    const parsed = parseSegmentFileName(name);
+    if (parsed === undefined || parsed.kind === "snapshot" || known.has(parsed.baseOffset)) continue;
+    found.add(parsed.baseOffset);
+  }
+  return Array.from(found, (baseOffset) => new Segment(core.directory, baseOffset, 0)).sort(
+    (a, b) => b.baseOffset - a.baseOffset,
+  );
 }
 
 /** A snapshot of what was cut off must never be taken for the state of what is written there next. */

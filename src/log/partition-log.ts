@@ -1,4 +1,5 @@
-import type { LograftError } from "../base/errors.ts";
+import { LograftError } from "../base/errors.ts";
+import type { ErrorName } from "../model/error-code.ts";
 import type { TopicId } from "../model/ids.ts";
 import type { LeaderEpoch, Offset, Timestamp } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
@@ -7,20 +8,30 @@ import { LEADER_EPOCH_FILE, segmentFileName } from "./file-names.ts";
 import type { EpochEnd } from "./leader-epoch-cache.ts";
 import { appendProduced, appendReplicated } from "./log-appender.ts";
 import type { AppendOrigin, AppendResult } from "./log-appender.ts";
-import { LogCore, storageError } from "./log-core.ts";
+import { LogCore } from "./log-core.ts";
 import type { LogState, PartitionLogDeps, PartitionLogOptions } from "./log-core.ts";
-import { findAborted, findMaxTimestamp, findTimestamp, readLog } from "./log-reader.ts";
+import { readLog } from "./log-reader.ts";
 import type { ReadLimit, ReadResult } from "./log-reader.ts";
-import { advanceStart, resetLog, trimLog, truncateLog } from "./log-trimmer.ts";
+import { findAborted, findMaxTimestamp, findTimestamp } from "./log-search.ts";
+import { advanceStart, cutDamage, resetLog, trimLog, truncateLog } from "./log-trimmer.ts";
 import type { RetentionLimits } from "./log-trimmer.ts";
 import { LogWriter } from "./log-writer.ts";
 import { saveSnapshot } from "./producer-recovery.ts";
 import { formatProducerSnapshot } from "./producer-snapshot.ts";
 import { recoverLog } from "./recovery.ts";
 import type { LogDamage } from "./recovery.ts";
+import { checkSegment } from "./segment-check.ts";
+import { damageMessage } from "./segment-damage.ts";
+import type { DamageScanOptions, ReplicaDamage } from "./segment-damage.ts";
 import { saveIndexes } from "./segment-indexes.ts";
 import type { TimestampOffset } from "./time-index.ts";
 import type { AbortedTransaction } from "./transaction-index.ts";
+
+/** What a scrub has read. */
+export interface ScrubCount {
+  readonly segments: number;
+  readonly sizeBytes: number;
+}
 
 /** What is known of a log before its files are looked at. */
 export interface OpenHow {
@@ -144,6 +155,15 @@ export class PartitionLog {
     return this.#core.failure;
   }
 
+  /**
+   * What bit rot has taken, as far as a read, a search, an index rebuild, the scrub or the opening has met it; listeners
+   * of `onAdvance` hear when it appears or moves. Until `cutDamage` what lies below is served, reads from there to the
+   * end of its segment are refused. It goes with its segment, by truncation and retention too.
+   */
+  get damage(): ReplicaDamage | undefined {
+    return this.#core.damage;
+  }
+
   /** Something was ever written to it, so it has a directory. */
   get hasDirectory(): boolean {
     return this.#core.hasDirectory;
@@ -239,6 +259,40 @@ export class PartitionLog {
    */
   truncateTo(offset: Offset): Promise<void> {
     return truncateLog(this.#core, this.#writer, offset);
+  }
+
+  /**
+   * Cuts the damage off and all that lies behind it, in files too that were not opened, so that a leader's batches can
+   * take their place; the log is open afterwards, also when it was opened damaged. For a replica that has left the ISR
+   * only: what it cuts may be committed (H46). Damage below the log start empties the log there. Answers the end, at
+   * once when there is no damage. @throws LograftError KAFKA_STORAGE_ERROR: it is offline, before or because of it.
+   */
+  cutDamage(): Promise<Offset> {
+    return cutDamage(this.#core, this.#writer);
+  }
+
+  /**
+   * Reads every segment from beginning to end, the active one as far as it is written, and notes what damage it finds.
+   * Beside everything else; segments that go or are cut meanwhile are left to the next time. @throws LograftError
+   * DISK_READ_FAILED; the reason of the signal.
+   */
+  async scrub(options: DamageScanOptions = {}): Promise<ScrubCount> {
+    const core = this.#core;
+    const count = { segments: 0, sizeBytes: 0 };
+    for (const segment of core.segments.all().slice()) {
+      if (segment.isRemoved || segment.isEmpty || !core.isServing) continue;
+      let { sizeBytes } = segment;
+      let condition = await checkSegment(core, segment, options);
+      if (condition === "changed" && !segment.isRemoved && core.isServing) {
+        // Once more: its next turn may be weeks away.
+        ({ sizeBytes } = segment);
+        condition = await checkSegment(core, segment, options);
+      }
+      if (condition === "changed") continue;
+      count.segments++;
+      count.sizeBytes += sizeBytes;
+    }
+    return count;
   }
 
   /** Empties the log and begins it anew at `offset`: a follower that has fallen behind its leader's log start (H42). */
@@ -348,6 +402,9 @@ export class PartitionLog {
     const core = this.#core;
     core.state = "offline";
     core.isReadable = true;
-    core.failure = storageError(core.directory, damage.message, undefined);
+    const message = damageMessage(damage.path, damage);
+    core.damage = { offset: damage.offset, message };
+    const context = { directory: core.directory, offset: damage.offset };
+    core.failure = new LograftError<ErrorName>("KAFKA_STORAGE_ERROR", message, { context, retriable: true });
   }
 }

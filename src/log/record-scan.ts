@@ -46,6 +46,10 @@ export interface ScanOptions {
   readonly minBaseOffset?: Offset;
   /** Bytes of one read, and of the buffer while no batch is larger. Default 1 MiB. */
   readonly bufferBytes?: number;
+  /** Read into instead of a new buffer, while no batch is larger; nobody else may use it meanwhile. */
+  readonly buffer?: Buffer;
+  /** Called before each read with its bytes: the place to wait when the disk is not to be kept busy. */
+  readonly beforeRead?: (sizeBytes: number) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -76,6 +80,7 @@ export class BatchReader implements BatchCursor {
   readonly #verifyCrc: boolean;
   readonly #bufferBytes: number;
   readonly #signal: AbortSignal | undefined;
+  readonly #beforeRead: ((sizeBytes: number) => Promise<void>) | undefined;
   /** Position in the file of `buffer[0]`. */
   #start: number;
   #end: number;
@@ -105,8 +110,9 @@ export class BatchReader implements BatchCursor {
     this.#minBaseOffset = options.minBaseOffset ?? Number.NEGATIVE_INFINITY;
     this.#bufferBytes = Math.max(BATCH_HEADER_BYTES, options.bufferBytes ?? DEFAULT_BUFFER_BYTES);
     this.#signal = options.signal;
+    this.#beforeRead = options.beforeRead;
     this.position = fromPosition;
-    this.buffer = Buffer.alloc(Math.min(this.#bufferBytes, endPosition - fromPosition));
+    this.buffer = options.buffer ?? Buffer.alloc(Math.min(this.#bufferBytes, endPosition - fromPosition));
   }
 
   /** Reads on. False at the end of the range or at a problem. @throws LograftError DISK_READ_FAILED. */
@@ -122,6 +128,7 @@ export class BatchReader implements BatchCursor {
     }
     this.#makeRoom(kept, kept + rest);
     const want = Math.min(this.buffer.length - kept, rest);
+    if (this.#beforeRead !== undefined) await this.#beforeRead(want);
     const count = await readFully(this.#file, this.buffer.subarray(kept, kept + want), from);
     if (count < want) this.#end = from + count;
     this.#filled = kept + count;

@@ -56,7 +56,7 @@ export interface LogDamage {
   readonly position: number;
   /** The first offset that cannot be read. */
   readonly offset: Offset;
-  readonly message: string;
+  readonly reason: string;
 }
 
 /** A log as its files have it, ready to be opened. */
@@ -338,13 +338,8 @@ async function scanSegment(
 function reportDamage(segment: Segment, position: number, reason: string, deps: RecoveryDeps): LogDamage {
   const offset = segment.endOffset;
   deps.logger.error("a log is damaged; nothing was cut", { path: segment.logPath, position, offset, reason });
-  segment.damagedFrom = position;
-  return {
-    path: segment.logPath,
-    position,
-    offset,
-    message: `${segment.logPath} is damaged at byte ${position}: ${reason}`,
-  };
+  segment.damage = { position, offset, reason };
+  return { path: segment.logPath, position, offset, reason };
 }
 
 /** Records older than the segment's own age make it older, so that a restart does not put off its roll. */

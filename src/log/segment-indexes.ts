@@ -92,7 +92,7 @@ export async function buildIndexes(
     ({ buffer, at, size, position }) => {
       const baseOffset = baseOffsetOf(buffer, at);
       // No checksum covers the base offset; where nothing is compacted a hole tells that it is wrong.
-      if (baseOffset !== segment.endOffset && !config.isCompacting && segment.sizeBytes > 0) {
+      if (baseOffset !== segment.endOffset && !config.isCompacting) {
         gap = {
           position,
           reason: "offset",

@@ -65,6 +65,12 @@ export class SegmentList {
     return this.#take(keep, this.#segments.length - keep).reverse();
   }
 
+  /** Takes out every segment behind this one, and answers them newest first. */
+  removeAfter(segment: Segment): Segment[] {
+    const keep = this.#segments.indexOf(segment) + 1;
+    return this.#take(keep, this.#segments.length - keep).reverse();
+  }
+
   removeAll(): Segment[] {
     return this.#take(0, this.#segments.length).reverse();
   }

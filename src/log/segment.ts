@@ -5,6 +5,7 @@ import type { SegmentFileKind } from "./file-names.ts";
 import type { LogConfig } from "./log-config.ts";
 import { IndexBuilder } from "./index-policy.ts";
 import type { OffsetIndex } from "./offset-index.ts";
+import type { SegmentDamage } from "./segment-damage.ts";
 import type { AbortedTransaction, TransactionIndex } from "./transaction-index.ts";
 import type { TimeIndex, TimestampOffset } from "./time-index.ts";
 
@@ -45,8 +46,8 @@ export class Segment {
   areIndexesDirty = false;
   /** There are index files for it on the disk. */
   hasIndexFiles = false;
-  /** Position behind which its bytes are known to be damaged; nothing from there on is served. */
-  damagedFrom: number | undefined;
+  /** Where its bytes are known to be damaged; nothing from there on is served. */
+  damage: SegmentDamage | undefined;
   /** No longer part of the log: a read that is under way throws its result away (H50). */
   isRemoved = false;
   #builder: IndexBuilder | undefined;
