@@ -2,7 +2,7 @@ import { operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
 import { parseHostPort } from "../rpc/host-port.ts";
-import { PEER_KEEPALIVE, PEER_MAX_MESSAGE_BYTES, PEER_MAX_WAITING_BYTES } from "../rpc/peer-limits.ts";
+import { PEER_KEEPALIVE, PEER_MAX_MESSAGE_BYTES, PEER_SEND_HIGH_WATER_BYTES } from "../rpc/peer-limits.ts";
 import { DirectChannel } from "../rpc/stream/direct-channel.ts";
 
 /** A connection that takes longer than this is no use to a quorum with elections of a second. */
@@ -26,7 +26,7 @@ export function openPeerChannel(
     {
       ...targetOf(endpoint),
       maxMessageBytes: PEER_MAX_MESSAGE_BYTES,
-      sendHighWaterBytes: PEER_MAX_WAITING_BYTES,
+      sendHighWaterBytes: PEER_SEND_HIGH_WATER_BYTES,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       keepalive: PEER_KEEPALIVE,
       reconnectMinMs: options.reconnectMs,

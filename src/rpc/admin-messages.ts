@@ -202,6 +202,7 @@ export interface BrokerDescription {
   readonly brokerEpoch: number;
   readonly isFenced: boolean;
   readonly isShuttingDown: boolean;
+  readonly isDrained: boolean;
 }
 
 /** lograft.v1.FeatureDescription. */
@@ -312,6 +313,81 @@ export interface ElectLeadersResult {
   readonly errorMessage: string;
   /** -1: nobody. */
   readonly leaderId: number;
+}
+
+/** lograft.v1.ReassignPartitionsRequest. */
+export interface ReassignPartitionsRequest {
+  readonly partitions: readonly WantedReplicas[];
+  readonly validateOnly: boolean;
+}
+
+/** lograft.v1.WantedReplicas. */
+export interface WantedReplicas {
+  readonly topic: string;
+  readonly partition: number;
+  /** The preferred leader first. */
+  readonly replicas: readonly number[];
+}
+
+/** lograft.v1.ReassignPartitionsResponse. */
+export interface ReassignPartitionsResponse {
+  readonly results: readonly ReassignmentResult[];
+}
+
+/** lograft.v1.ReassignmentResult. */
+export interface ReassignmentResult {
+  readonly topic: string;
+  readonly partition: number;
+  readonly errorCode: number;
+  readonly errorMessage: string;
+}
+
+/** lograft.v1.CancelReassignmentsRequest. */
+export interface CancelReassignmentsRequest {
+  readonly partitions: readonly ReassignedPartition[];
+  /** Instead of naming partitions. */
+  readonly allPartitions: boolean;
+}
+
+/** lograft.v1.ReassignedPartition. */
+export interface ReassignedPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** lograft.v1.CancelReassignmentsResponse. */
+export interface CancelReassignmentsResponse {
+  readonly results: readonly ReassignmentResult[];
+}
+
+/** lograft.v1.ListReassignmentsRequest. */
+export type ListReassignmentsRequest = { readonly [field: string]: never };
+
+/** lograft.v1.ListReassignmentsResponse. */
+export interface ListReassignmentsResponse {
+  readonly reassignments: readonly Reassignment[];
+}
+
+/** lograft.v1.Reassignment. */
+export interface Reassignment {
+  readonly topic: string;
+  readonly partition: number;
+  readonly target: readonly number[];
+  readonly addingReplicas: readonly number[];
+  readonly removingReplicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
+/** lograft.v1.DrainBrokerRequest. */
+export interface DrainBrokerRequest {
+  readonly nodeId: number;
+  readonly isDrained: boolean;
+}
+
+/** lograft.v1.DrainBrokerResponse. */
+export interface DrainBrokerResponse {
+  readonly movedLeaders: number;
+  readonly ledPartitions: number;
 }
 
 /** lograft.v1.UpdateFeatureRequest. */

@@ -52,6 +52,7 @@ export function encodeFetchStreamRequest(request: FetchStreamRequest): Uint8Arra
     writer.uint(2, request.options.minBytes);
     writer.uint(3, request.options.maxWaitMs);
     writer.bool(4, request.options.readCommitted);
+    writer.bool(5, request.options.fromFollower);
     writer.close(mark);
   }
   return writer.finish();
@@ -157,9 +158,17 @@ function readRef(reader: ProtoReader): TopicPartitionRef {
   return ref;
 }
 
+const NO_OPTIONS: FetchOptions = {
+  maxMessageBytes: 0,
+  minBytes: 0,
+  maxWaitMs: 0,
+  readCommitted: false,
+  fromFollower: false,
+};
+
 /** A message field that occurs twice is merged, by protobuf's rule, so the second begins with the first. */
 function readOptions(reader: ProtoReader, before: FetchOptions | undefined): FetchOptions {
-  const options = { maxMessageBytes: 0, minBytes: 0, maxWaitMs: 0, readCommitted: false, ...before };
+  const options = { ...NO_OPTIONS, ...before };
   const outerEnd = reader.enter();
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     switch (tag) {
@@ -174,6 +183,9 @@ function readOptions(reader: ProtoReader, before: FetchOptions | undefined): Fet
         break;
       case 32:
         options.readCommitted = reader.bool();
+        break;
+      case 40:
+        options.fromFollower = reader.bool();
         break;
       default:
         reader.skip(tag);

@@ -155,6 +155,11 @@ export interface FetchOptions {
   readonly minBytes: number;
   readonly maxWaitMs: number;
   readonly readCommitted: boolean;
+  /**
+   * Followers serve too, what they know to be committed (KIP-392); one that lacks the offset says OFFSET_NOT_AVAILABLE, and
+   * its error says nothing of the partition as such: ask the leader. Unset: only leaders answer.
+   */
+  readonly fromFollower: boolean;
 }
 
 /** lograft.v1.FetchPartition. */
@@ -203,6 +208,8 @@ export interface FetchRequest {
   readonly maxBytes: number;
   readonly readCommitted: boolean;
   readonly partitions: readonly FetchUnaryPartition[];
+  /** As FetchOptions.from_follower. */
+  readonly fromFollower: boolean;
 }
 
 /** lograft.v1.FetchUnaryPartition. */

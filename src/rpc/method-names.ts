@@ -6,4 +6,5 @@ export const FETCH_METHOD = "/lograft.v1.ClientService/Fetch";
 export const HELLO_METHOD = "/lograft.v1.PeerService/Hello";
 export const RAFT_METHOD = "/lograft.v1.PeerService/Raft";
 export const SESSION_METHOD = "/lograft.v1.PeerService/Session";
+export const REPLICATE_METHOD = "/lograft.v1.PeerService/Replicate";
 export const CONTROL_METHOD = "/lograft.v1.PeerService/Control";

@@ -1,7 +1,7 @@
 import type { Logger } from "../base/logger.ts";
 import type { PeerEndpoint } from "../broker/peer-endpoint.ts";
 import type { Clock } from "../platform/clock.ts";
-import { PEER_KEEPALIVE, PEER_MAX_MESSAGE_BYTES, PEER_MAX_WAITING_BYTES } from "../rpc/peer-limits.ts";
+import { PEER_KEEPALIVE, PEER_MAX_MESSAGE_BYTES, PEER_SEND_HIGH_WATER_BYTES } from "../rpc/peer-limits.ts";
 import { DirectServer } from "../rpc/stream/direct-server.ts";
 import { Draining } from "./grpc/draining.ts";
 import type { InjectedServer } from "./grpc/injected-server.ts";
@@ -10,8 +10,8 @@ import { peerHandlers } from "./grpc/peer-service.ts";
 import { Listener } from "./listener.ts";
 
 /**
- * Bounds of the peer port. A broker keeps three connections to another: the Raft stream, the calls to the controller and
- * the session; each has a stream or a few.
+ * Bounds of the peer port. A broker keeps four connections to another: the Raft stream, the calls to the controller, the
+ * session, and the replica stream; each has a stream or a few.
  */
 const LIMITS = {
   maxConnections: 4000,
@@ -59,7 +59,7 @@ export class PeerServer {
       {
         ...LIMITS,
         maxMessageBytes: PEER_MAX_MESSAGE_BYTES,
-        sendHighWaterBytes: PEER_MAX_WAITING_BYTES,
+        sendHighWaterBytes: PEER_SEND_HIGH_WATER_BYTES,
         keepalive: PEER_KEEPALIVE,
       },
       deps,
@@ -90,7 +90,7 @@ export class PeerServer {
     return this.#listener.connectionCount;
   }
 
-  /** Ends the Raft streams and the sessions and takes no new calls; those under way go on. Idempotent. */
+  /** Ends the Raft streams, the sessions and the replica streams and takes no new calls; those under way go on. Idempotent. */
   drain(): void {
     this.#draining.begin();
   }

@@ -2,11 +2,20 @@ import type { AcceptedSession } from "../../src/broker/controller-channel.ts";
 import type { PeerEndpoint } from "../../src/broker/peer-endpoint.ts";
 import { nodeId, type NodeId } from "../../src/model/ids.ts";
 import type { Hello } from "../../src/quorum/raft-transport.ts";
+import type { AcceptedReplica, ReplicaInput } from "../../src/replication/leader-endpoint.ts";
 
 /** A session as its controller sees it. */
 export interface RecordedSession {
   readonly stream: AcceptedSession;
   readonly frames: string[];
+  ends: number;
+}
+
+/** A follower's stream as its leader sees it. */
+export interface RecordedReplica {
+  readonly stream: AcceptedReplica;
+  readonly frames: Buffer[];
+  drains: number;
   ends: number;
 }
 
@@ -19,9 +28,14 @@ export class RecordedPeer implements PeerEndpoint {
   readonly hellos: Hello[] = [];
   readonly closedPeers: NodeId[] = [];
   readonly sessions: RecordedSession[] = [];
+  readonly replicas: RecordedReplica[] = [];
   answerHello: (from: Hello) => Hello;
   answerCall: (request: Buffer, signal: AbortSignal) => Promise<Buffer> = async (request) => request;
   onFrame: (session: RecordedSession, frame: Buffer) => void = () => undefined;
+  onReplicaFrame: (replica: RecordedReplica, frame: Buffer) => void = () => undefined;
+  onReplicaDrain: (replica: RecordedReplica) => void = () => undefined;
+  /** Set: what is thrown at followers instead of taking them. */
+  replicaRefusal: Error | undefined;
   readonly #watchers = new Set<() => void>();
 
   constructor(id: number) {
@@ -88,6 +102,29 @@ export class RecordedPeer implements PeerEndpoint {
       },
       onEnd: () => {
         session.ends += 1;
+        this.wake();
+      },
+    };
+  }
+
+  acceptReplica(stream: AcceptedReplica): ReplicaInput {
+    if (this.replicaRefusal !== undefined) throw this.replicaRefusal;
+    const replica: RecordedReplica = { stream, frames: [], drains: 0, ends: 0 };
+    this.replicas.push(replica);
+    this.wake();
+    return {
+      onFrame: (frame) => {
+        replica.frames.push(frame);
+        this.wake();
+        this.onReplicaFrame(replica, frame);
+      },
+      onDrain: () => {
+        replica.drains += 1;
+        this.wake();
+        this.onReplicaDrain(replica);
+      },
+      onEnd: () => {
+        replica.ends += 1;
         this.wake();
       },
     };

@@ -97,6 +97,7 @@ const brokerDescription: Keys<admin.BrokerDescription> = {
   brokerEpoch: 1,
   isFenced: 1,
   isShuttingDown: 1,
+  isDrained: 1,
 };
 const featureDescription: Keys<admin.FeatureDescription> = { name: 1, level: 1, min: 1, max: 1 };
 const metadataPosition: Keys<admin.MetadataPosition> = { nodeId: 1, metadataOffset: 1, stateHash: 1 };
@@ -138,6 +139,32 @@ const electLeadersResult: Keys<admin.ElectLeadersResult> = {
   errorMessage: 1,
   leaderId: 1,
 };
+const reassignPartitionsRequest: Keys<admin.ReassignPartitionsRequest> = { partitions: 1, validateOnly: 1 };
+const wantedReplicas: Keys<admin.WantedReplicas> = { topic: 1, partition: 1, replicas: 1 };
+const reassignPartitionsResponse: Keys<admin.ReassignPartitionsResponse> = { results: 1 };
+const reassignmentResult: Keys<admin.ReassignmentResult> = {
+  topic: 1,
+  partition: 1,
+  errorCode: 1,
+  errorMessage: 1,
+};
+const cancelReassignmentsRequest: Keys<admin.CancelReassignmentsRequest> = {
+  partitions: 1,
+  allPartitions: 1,
+};
+const reassignedPartition: Keys<admin.ReassignedPartition> = { topic: 1, partition: 1 };
+const cancelReassignmentsResponse: Keys<admin.CancelReassignmentsResponse> = { results: 1 };
+const listReassignmentsResponse: Keys<admin.ListReassignmentsResponse> = { reassignments: 1 };
+const reassignment: Keys<admin.Reassignment> = {
+  topic: 1,
+  partition: 1,
+  target: 1,
+  addingReplicas: 1,
+  removingReplicas: 1,
+  isr: 1,
+};
+const drainBrokerRequest: Keys<admin.DrainBrokerRequest> = { nodeId: 1, isDrained: 1 };
+const drainBrokerResponse: Keys<admin.DrainBrokerResponse> = { movedLeaders: 1, ledPartitions: 1 };
 const updateFeatureRequest: Keys<admin.UpdateFeatureRequest> = { name: 1, level: 1, isDryRun: 1 };
 const updateFeatureResponse: Keys<admin.UpdateFeatureResponse> = { feature: 1 };
 
@@ -185,6 +212,18 @@ export const ADMIN_MESSAGES: Readonly<Record<string, object>> = {
   ElectLeadersRequest: electLeadersRequest,
   ElectLeadersResponse: electLeadersResponse,
   ElectLeadersResult: electLeadersResult,
+  ReassignPartitionsRequest: reassignPartitionsRequest,
+  WantedReplicas: wantedReplicas,
+  ReassignPartitionsResponse: reassignPartitionsResponse,
+  ReassignmentResult: reassignmentResult,
+  CancelReassignmentsRequest: cancelReassignmentsRequest,
+  ReassignedPartition: reassignedPartition,
+  CancelReassignmentsResponse: cancelReassignmentsResponse,
+  ListReassignmentsRequest: {},
+  ListReassignmentsResponse: listReassignmentsResponse,
+  Reassignment: reassignment,
+  DrainBrokerRequest: drainBrokerRequest,
+  DrainBrokerResponse: drainBrokerResponse,
   UpdateFeatureRequest: updateFeatureRequest,
   UpdateFeatureResponse: updateFeatureResponse,
 };

@@ -22,6 +22,7 @@ const fetchRequest = fc.record(
       minBytes: uint32,
       maxWaitMs: uint32,
       readCommitted: fc.boolean(),
+      fromFollower: fc.boolean(),
     }),
   },
   { requiredKeys: ["add", "remove", "creditBytes"] },
@@ -90,5 +91,6 @@ test("options that come twice are merged, as protobuf says", () => {
     minBytes: 7,
     maxWaitMs: 0,
     readCommitted: false,
+    fromFollower: false,
   });
 });

@@ -85,6 +85,7 @@ const fetchOptions: Keys<client.FetchOptions> = {
   minBytes: 1,
   maxWaitMs: 1,
   readCommitted: 1,
+  fromFollower: 1,
 };
 const fetchPartition: Keys<client.FetchPartition> = {
   topic: 1,
@@ -113,6 +114,7 @@ const fetchRequest: Keys<client.FetchRequest> = {
   maxBytes: 1,
   readCommitted: 1,
   partitions: 1,
+  fromFollower: 1,
 };
 const fetchUnaryPartition: Keys<client.FetchUnaryPartition> = {
   topic: 1,

@@ -5,30 +5,40 @@ import { loadSync } from "protobufjs";
 import { describe, expect, test } from "vitest";
 
 import { nodeId } from "../../src/model/ids.ts";
-import { CONTROL_METHOD, HELLO_METHOD, RAFT_METHOD, SESSION_METHOD } from "../../src/rpc/method-names.ts";
+import {
+  CONTROL_METHOD,
+  HELLO_METHOD,
+  RAFT_METHOD,
+  REPLICATE_METHOD,
+  SESSION_METHOD,
+} from "../../src/rpc/method-names.ts";
 import { decodePayload, encodePayload } from "../../src/rpc/payload-codec.ts";
 import { decodeNodeHello, encodeNodeHello } from "../../src/rpc/peer-messages.ts";
+import { chunksByteLength, frameMessage } from "../../src/rpc/stream/message-framing.ts";
 
 const root = loadSync(fileURLToPath(new URL("../../proto/lograft/v1/peer.proto", import.meta.url)));
 
-describe.each(["RaftFrame", "SessionFrame", "ControlRequest", "ControlResponse"])("%s", (name) => {
-  const type = root.lookupType(`lograft.v1.${name}`);
+describe.each(["RaftFrame", "SessionFrame", "ReplicaFrame", "ControlRequest", "ControlResponse"])(
+  "%s",
+  (name) => {
+    const type = root.lookupType(`lograft.v1.${name}`);
 
-  test("is what protobufjs reads and writes", () => {
-    fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 4 }), (chunks) => {
-        const payload = Buffer.concat(chunks);
-        const message = Buffer.concat(encodePayload(chunks));
-        expect(decodePayload(message).equals(payload)).toBe(true);
-        const read = type.decode(message) as unknown as { readonly payload: Uint8Array };
-        expect(Buffer.from(read.payload).equals(payload)).toBe(true);
-        const written = Buffer.from(type.encode(type.create({ payload })).finish());
-        expect(decodePayload(written).equals(payload)).toBe(true);
-      }),
-      { numRuns: 50 },
-    );
-  });
-});
+    test("is what protobufjs reads and writes", () => {
+      fc.assert(
+        fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 4 }), (chunks) => {
+          const payload = Buffer.concat(chunks);
+          const message = Buffer.concat(encodePayload(chunks));
+          expect(decodePayload(message).equals(payload)).toBe(true);
+          const read = type.decode(message) as unknown as { readonly payload: Uint8Array };
+          expect(Buffer.from(read.payload).equals(payload)).toBe(true);
+          const written = Buffer.from(type.encode(type.create({ payload })).finish());
+          expect(decodePayload(written).equals(payload)).toBe(true);
+        }),
+        { numRuns: 50 },
+      );
+    });
+  },
+);
 
 test.each(["HelloRequest", "HelloResponse"])("%s is a payload that holds a NodeHello", (name) => {
   const hello = {
@@ -52,7 +62,9 @@ test.each(["HelloRequest", "HelloResponse"])("%s is a payload that holds a NodeH
 test("the methods are those of the proto file", () => {
   const { methodsArray, fullName } = root.lookupService("lograft.v1.PeerService");
   const paths = methodsArray.map(({ name }) => `/${fullName.slice(1)}/${name}`);
-  expect(paths.toSorted()).toEqual([HELLO_METHOD, RAFT_METHOD, SESSION_METHOD, CONTROL_METHOD].toSorted());
+  expect(paths.toSorted()).toEqual(
+    [HELLO_METHOD, RAFT_METHOD, REPLICATE_METHOD, SESSION_METHOD, CONTROL_METHOD].toSorted(),
+  );
 });
 
 test("the chunks go out as they are, and what comes in is a view", () => {
@@ -63,6 +75,14 @@ test("the chunks go out as they are, and what comes in is a view", () => {
   expect(rest[0]).toBe(chunk);
   const message = Buffer.concat(encodePayload([chunk]));
   expect(decodePayload(message).buffer).toBe(message.buffer);
+});
+
+test("a frame of a header and batches goes to the wire as one small piece and the batches themselves", () => {
+  const batches = [Buffer.alloc(16_384), Buffer.alloc(1024), Buffer.alloc(500_000)];
+  const message = encodePayload([Buffer.alloc(40), ...batches]);
+  const [head, ...pieces] = frameMessage(message, chunksByteLength(message));
+  expect(head?.length).toBeLessThan(64);
+  expect(pieces.map((piece, index) => piece === batches[index])).toEqual([true, true, true]);
 });
 
 test("other fields are skipped, and the last payload counts", () => {

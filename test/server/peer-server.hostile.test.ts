@@ -4,7 +4,13 @@ import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 
 import { nodeId } from "../../src/model/ids.ts";
-import { CONTROL_METHOD, HELLO_METHOD, RAFT_METHOD, SESSION_METHOD } from "../../src/rpc/method-names.ts";
+import {
+  CONTROL_METHOD,
+  HELLO_METHOD,
+  RAFT_METHOD,
+  REPLICATE_METHOD,
+  SESSION_METHOD,
+} from "../../src/rpc/method-names.ts";
 import { encodePayload } from "../../src/rpc/payload-codec.ts";
 import { PEER_MAX_MESSAGE_BYTES } from "../../src/rpc/peer-limits.ts";
 import { encodeNodeHello } from "../../src/rpc/peer-messages.ts";
@@ -49,7 +55,7 @@ describe("bytes that are no messages", () => {
   test("end the stream they come on, on every method, and no other", async () => {
     const { peer, channel, check } = await withNeighbour();
     for (const bytes of garbage) {
-      for (const method of [HELLO_METHOD, CONTROL_METHOD, RAFT_METHOD, SESSION_METHOD]) {
+      for (const method of [HELLO_METHOD, CONTROL_METHOD, RAFT_METHOD, REPLICATE_METHOD, SESSION_METHOD]) {
         const call = open(channel, method);
         call.stream.send([bytes]);
         const status = await call.closed;
@@ -57,7 +63,8 @@ describe("bytes that are no messages", () => {
       }
     }
     expect(peer.received).toEqual([]);
-    await peer.until(() => peer.sessions.every(({ ends }) => ends === 1));
+    await peer.until(() => [...peer.sessions, ...peer.replicas].every(({ ends }) => ends === 1));
+    expect(peer.replicas.map(({ frames }) => frames)).toEqual(garbage.map(() => []));
     await check();
   });
 

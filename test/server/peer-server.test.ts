@@ -6,7 +6,13 @@ import { afterEach, describe, expect, test } from "vitest";
 
 import { nodeId } from "../../src/model/ids.ts";
 import { errorFromStatus } from "../../src/rpc/error-details.ts";
-import { CONTROL_METHOD, HELLO_METHOD, RAFT_METHOD, SESSION_METHOD } from "../../src/rpc/method-names.ts";
+import {
+  CONTROL_METHOD,
+  HELLO_METHOD,
+  RAFT_METHOD,
+  REPLICATE_METHOD,
+  SESSION_METHOD,
+} from "../../src/rpc/method-names.ts";
 import { encodePayload } from "../../src/rpc/payload-codec.ts";
 import { peerMetadata } from "../../src/rpc/peer-headers.ts";
 import { RPC_CODES } from "../../src/rpc/status.ts";
@@ -59,6 +65,21 @@ for (const lane of LANES) {
         expect(call.messages[0]).toEqual(Buffer.concat(payload("registered")));
         call.stream.cancel();
         await peer.until(() => peer.sessions[0]?.ends === 1);
+      });
+
+      test("follows a leader", async () => {
+        const { server, peer } = await start({ isDirectOnly });
+        const call = open(openChannel(server, lane), REPLICATE_METHOD);
+        call.stream.send(payload("follow"));
+        await peer.until(() => peer.replicas[0]?.frames.length === 1);
+        expect(String(peer.replicas[0]?.frames[0])).toBe("follow");
+        const batches = [Buffer.alloc(61, "h"), Buffer.alloc(1024 * 1024, "r")];
+        peer.replicas[0]?.stream.send(batches);
+        await call.waitFor(1);
+        expect(call.messages[0]?.equals(Buffer.concat(encodePayload(batches)))).toBe(true);
+        call.stream.end();
+        expect((await call.closed).code).toBe(RPC_CODES.OK);
+        await peer.until(() => peer.replicas[0]?.ends === 1);
       });
 
       test("asks and is answered", async () => {
@@ -192,7 +213,7 @@ describe("who is refused", () => {
   ])("%s, on every method", async (_, change, code, text) => {
     const { server, peer } = await start();
     const channel = openChannel(server);
-    for (const method of [HELLO_METHOD, CONTROL_METHOD, RAFT_METHOD, SESSION_METHOD]) {
+    for (const method of [HELLO_METHOD, CONTROL_METHOD, RAFT_METHOD, SESSION_METHOD, REPLICATE_METHOD]) {
       const call = open(channel, method, metadata(change));
       call.stream.send(payload("x"));
       const error = errorFromStatus(await call.closed);
@@ -200,6 +221,7 @@ describe("who is refused", () => {
       expect(error.message, method).toMatch(text);
     }
     expect([peer.received, peer.hellos, peer.sessions, peer.closedPeers]).toEqual([[], [], [], []]);
+    expect(peer.replicas).toEqual([]);
   });
 
   test("a node that knows no cluster yet is heard, and hears every other", async () => {

@@ -3,6 +3,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { ClusterOperations } from "../../broker/cluster-view.ts";
 import { errorCodeOf, ProtocolError } from "../../model/error-code.ts";
 import type * as admin from "../../rpc/admin-messages.ts";
+import { checkedNodeId, movementMethods } from "./movement-methods.ts";
 import { unary } from "./unary.ts";
 
 /** The part of `AdminService` about brokers, the metadata quorum, leaders and feature levels. */
@@ -51,6 +52,7 @@ export function clusterMethods(deps: {
         })),
       };
     }, deps),
+    ...movementMethods(deps),
     UpdateFeature: unary<admin.UpdateFeatureRequest, admin.UpdateFeatureResponse>(
       async ({ name, level, isDryRun }, signal) => ({
         feature: await cluster.updateFeature({ name, level, isDryRun }, signal),
@@ -58,12 +60,6 @@ export function clusterMethods(deps: {
       deps,
     ),
   };
-}
-
-/** @throws ProtocolError INVALID_REQUEST. */
-function checkedNodeId(nodeId: number): number {
-  if (nodeId >= 0) return nodeId;
-  throw new ProtocolError("INVALID_REQUEST", `${nodeId} is no node id; those go from 0 up`);
 }
 
 /** @throws ProtocolError INVALID_REQUEST: a forgotten field must not move the leaders of everything. */

@@ -1,5 +1,4 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Socket } from "node:net";
 import type { ByteBudget } from "../../base/byte-budget.ts";
@@ -14,6 +13,7 @@ import { grpcJsBidiHandler } from "../../rpc/stream/grpc-js-server.ts";
 import { adminMethods } from "./admin-service.ts";
 import { clientUnaryMethods } from "./client-service.ts";
 import type { Draining } from "./draining.ts";
+import { InjectedServer } from "./injected-server.ts";
 import { addLazyReflection } from "./lazy-reflection.ts";
 import { plainRecordMethods } from "./plain-records.ts";
 
@@ -31,26 +31,25 @@ export interface GrpcServerOptions {
 
 /** Every service on @grpc/grpc-js, with health and reflection. It never listens: connections are given to it. */
 export class GrpcServer {
-  readonly #server: Server;
-  readonly #injector: ReturnType<Server["createConnectionInjector"]>;
+  readonly #server: InjectedServer;
   readonly #health = new HealthImplementation({
     "": "SERVING",
     [CLIENT_SERVICE]: "SERVING",
     [ADMIN_SERVICE]: "SERVING",
   });
-  readonly #clock: Clock;
-  #closing: Promise<void> | undefined;
 
   constructor(
     options: GrpcServerOptions,
     deps: { readonly broker: Broker; readonly clock: Clock; readonly logger: Logger },
   ) {
-    this.#clock = deps.clock;
-    this.#server = new Server({
-      ...grpcJsServerOptions(options),
-      "grpc.max_concurrent_streams": options.config.grpcMaxConcurrentStreams,
-      "grpc.max_connection_idle_ms": options.config.connectionsMaxIdleMs,
-    });
+    this.#server = new InjectedServer(
+      {
+        ...grpcJsServerOptions(options),
+        "grpc.max_concurrent_streams": options.config.grpcMaxConcurrentStreams,
+        "grpc.max_connection_idle_ms": options.config.connectionsMaxIdleMs,
+      },
+      deps,
+    );
     const streamOptions = { maxMessageBytes: options.maxMessageBytes };
     const clientMethods: UntypedServiceImplementation = {
       ...clientUnaryMethods({ ...deps, maxFetchBytes: options.maxMessageBytes / 2 }),
@@ -63,14 +62,13 @@ export class GrpcServer {
       clientMethods,
     );
     this.#server.addService(protoService(ADMIN_SERVICE), adminMethods(deps));
-    this.#health.addToServer(this.#server);
-    if (options.config.grpcReflection) addLazyReflection(this.#server, loadProto);
-    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#health.addToServer(this.#server.server);
+    if (options.config.grpcReflection) addLazyReflection(this.#server.server, loadProto);
   }
 
   /** Takes a connection over, with what was read of it put back. */
   accept(socket: Socket): void {
-    this.#injector.injectConnection(socket);
+    this.#server.accept(socket);
   }
 
   /** Tells health watchers that this broker is about to go. */
@@ -80,15 +78,6 @@ export class GrpcServer {
 
   /** The open calls may end within `graceMs`, then they are cut. Idempotent. */
   close(options: { readonly graceMs: number }): Promise<void> {
-    this.#closing ??= new Promise((resolve) => {
-      const timer = this.#clock.setTimer(options.graceMs, () => this.#server.forceShutdown());
-      this.#injector.drain(options.graceMs);
-      this.#server.tryShutdown(() => {
-        timer.cancel();
-        this.#injector.destroy();
-        resolve();
-      });
-    });
-    return this.#closing;
+    return this.#server.close(options);
   }
 }

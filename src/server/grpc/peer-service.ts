@@ -3,7 +3,13 @@ import type { Logger } from "../../base/logger.ts";
 import type { PeerEndpoint } from "../../broker/peer-endpoint.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { statusFromError } from "../../rpc/error-details.ts";
-import { CONTROL_METHOD, HELLO_METHOD, RAFT_METHOD, SESSION_METHOD } from "../../rpc/method-names.ts";
+import {
+  CONTROL_METHOD,
+  HELLO_METHOD,
+  RAFT_METHOD,
+  REPLICATE_METHOD,
+  SESSION_METHOD,
+} from "../../rpc/method-names.ts";
 import { decodePayload, encodePayload } from "../../rpc/payload-codec.ts";
 import type { PeerHeaders } from "../../rpc/peer-headers.ts";
 import { PEER_MAX_WAITING_BYTES } from "../../rpc/peer-limits.ts";
@@ -32,6 +38,7 @@ export function peerHandlers(deps: PeerServiceDeps): ReadonlyMap<string, StreamH
     [CONTROL_METHOD, service.admitted((stream) => service.control(stream))],
     [RAFT_METHOD, service.admitted((stream, from) => service.raft(stream, from))],
     [SESSION_METHOD, service.admitted((stream) => service.session(stream))],
+    [REPLICATE_METHOD, service.admitted((stream) => service.replicate(stream))],
   ]);
 }
 
@@ -100,6 +107,32 @@ class PeerService {
     stream.onEnd(() => stream.end());
     this.#untilClosed(stream, () => {
       if (!isClosedHere) accepted.onEnd();
+    });
+  }
+
+  replicate(stream: ByteStream): void {
+    let isClosedHere = false;
+    guarded(stream, () => {
+      const input = this.#endpoint.acceptReplica({
+        send: (chunks) => {
+          if (isClosedHere) return false;
+          if (stream.bufferedBytes <= PEER_MAX_WAITING_BYTES) return stream.send(encodePayload(chunks));
+          stream.cancel(rpcStatus("RESOURCE_EXHAUSTED", "the follower does not read its replica stream"));
+          return false;
+        },
+        close: (error) => {
+          isClosedHere = true;
+          stream.end(error === undefined ? undefined : statusFromError(error));
+        },
+      });
+      stream.onMessage((message) => guarded(stream, () => input.onFrame(decodePayload(message))));
+      stream.onDrain(() => {
+        if (!isClosedHere) guarded(stream, () => input.onDrain());
+      });
+      stream.onEnd(() => stream.end());
+      this.#untilClosed(stream, () => {
+        if (!isClosedHere) input.onEnd();
+      });
     });
   }
 

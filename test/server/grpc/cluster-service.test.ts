@@ -86,6 +86,28 @@ test("an election of all topics, and of some", async () => {
   ]);
 });
 
+test("what moves, and where it is to go", async () => {
+  fake.outcomes = [{ topic: "a", partition: 1, error: "INVALID_REPLICA_ASSIGNMENT", errorMessage: "why" }];
+  const results = [{ topic: "a", partition: 1, errorCode: 39, errorMessage: "why" }];
+  const partitions = [{ topic: "a", partition: 1, replicas: [0, 3] }];
+  expect(await call("ReassignPartitions", { partitions, validateOnly: true })).toEqual({ results });
+  expect(await call("CancelReassignments", { partitions: [{ topic: "a", partition: 1 }] })).toEqual({
+    results,
+  });
+  await call("CancelReassignments", { allPartitions: true });
+  fake.drained = { movedLeaders: 4, ledPartitions: 1 };
+  expect(await call("DrainBroker", { nodeId: 0, isDrained: true })).toEqual(fake.drained);
+  expect(fake.changes).toEqual([
+    ["reassignPartitions", { partitions, validateOnly: true }],
+    ["cancelReassignments", { partitions: [{ topic: "a", partition: 1 }] }],
+    ["cancelReassignments", {}],
+    ["drainBroker", { nodeId: 0, isDrained: true }],
+  ]);
+  const moving = { addingReplicas: [4], removingReplicas: [0], isr: [0, 1] };
+  fake.reassignments = [{ topic: "a", partition: 2, target: [4, 1], ...moving }];
+  expect(await call("ListReassignments")).toEqual({ reassignments: fake.reassignments });
+});
+
 test("a feature's answer is what it became", async () => {
   const { feature } = await call<admin.UpdateFeatureResponse>("UpdateFeature", { name: "f", level: 3 });
   expect(feature).toEqual({ name: "f", level: 3, min: 1, max: 3 });
@@ -98,6 +120,12 @@ describe("requests that cannot be meant are refused before the broker sees them"
     ["RemoveVoter", { nodeId: -2 }],
     ["UnregisterBroker", { nodeId: -1 }],
     ["ElectLeaders", {}],
+    ["ReassignPartitions", {}],
+    ["ReassignPartitions", { partitions: [{ topic: "a", partition: 0, replicas: [-1] }] }],
+    ["ReassignPartitions", { partitions: [{ topic: "a", partition: -1, replicas: [1] }] }],
+    ["CancelReassignments", {}],
+    ["CancelReassignments", { allPartitions: true, partitions: [{ topic: "a", partition: 0 }] }],
+    ["DrainBroker", { nodeId: -1, isDrained: true }],
     ["ElectLeaders", { topics: ["a"], allTopics: true }],
   ])("%s %j", async (method, request) => {
     await expect(call(method, request)).rejects.toMatchObject({ code: "INVALID_REQUEST" });
