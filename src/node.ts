@@ -8,6 +8,7 @@ import type { Endpoint } from "./model/config-values.ts";
 import { parseBrokerConfig, PEER_LISTENER } from "./model/configs.ts";
 import type { BrokerConfig, ParsedBrokerConfig } from "./model/configs.ts";
 import { GrpcControllerChannel } from "./peer/grpc-controller-channel.ts";
+import { GrpcLeaderEndpoint } from "./peer/grpc-leader-endpoint.ts";
 import { GrpcRaftTransport } from "./peer/grpc-raft-transport.ts";
 import { createNodePlatform } from "./platform/node/node-platform.ts";
 import type { Platform } from "./platform/platform.ts";
@@ -137,7 +138,11 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
 }
 
 interface OutboundPeers {
-  readonly ports: { readonly transport: GrpcRaftTransport; readonly channel: GrpcControllerChannel };
+  readonly ports: {
+    readonly transport: GrpcRaftTransport;
+    readonly channel: GrpcControllerChannel;
+    readonly leaderEndpoint: GrpcLeaderEndpoint;
+  };
   close(): void;
 }
 
@@ -147,8 +152,9 @@ function connectPeers(platform: Platform, logger: Logger, self: () => PeerEndpoi
   const deps = { clock: platform.clock, random: platform.random, logger };
   const transport = new GrpcRaftTransport({ identity }, deps);
   const channel = new GrpcControllerChannel({ identity }, deps);
+  const leaderEndpoint = new GrpcLeaderEndpoint({ identity }, deps);
   return {
-    ports: { transport, channel },
+    ports: { transport, channel, leaderEndpoint },
     close: () => {
       transport.close();
       channel.close();

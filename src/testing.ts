@@ -57,6 +57,8 @@ export interface StartClusterOptions {
   readonly brokers?: number;
   /** Settings of all brokers, as in server.properties. */
   readonly config?: Readonly<Record<string, string>>;
+  /** `broker.rack` of each broker, in the order of their ids. Default: none has one. */
+  readonly racks?: readonly string[];
   readonly logger?: Logger;
 }
 
@@ -112,8 +114,10 @@ async function startMember(
   dataDirectory: string,
   options: StartClusterOptions,
 ): Promise<RunningBroker> {
+  const rack = options.racks?.[nodeId - 1];
   const parsed = parseBrokerConfig({
     ...options.config,
+    ...(rack === undefined ? {} : { "broker.rack": rack }),
     "node.id": String(nodeId),
     "log.dirs": dataDirectory,
     listeners: `CLIENT://127.0.0.1:0,PEER://127.0.0.1:${peerPort}`,

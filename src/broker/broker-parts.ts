@@ -3,8 +3,13 @@ import { operationError } from "../base/errors.ts";
 import type { LogManager } from "../log/log-manager.ts";
 import type { TopicImage } from "../metadata/image.ts";
 import type { MetadataDelta } from "../metadata/replay.ts";
+import type { BrokerConfig } from "../model/configs.ts";
 import { nodeId } from "../model/ids.ts";
-import type { ClusterId } from "../model/ids.ts";
+import type { ClusterId, TopicId } from "../model/ids.ts";
+import type { LeaderEpoch } from "../model/offsets.ts";
+import { ReplicaFetchers } from "../replication/replica-fetchers.ts";
+import { ReplicaSenders } from "../replication/replica-senders.ts";
+import type { FollowerIdentity, LeaderReplica, ReplicaRefusal } from "../replication/replica.ts";
 import type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
 import { ClusterHandler, notInClusterError } from "./handlers/cluster.ts";
 import { FetchHandler } from "./handlers/fetch.ts";
@@ -15,18 +20,32 @@ import { ProducersHandler } from "./handlers/producers.ts";
 import { PublishHandler } from "./handlers/publish.ts";
 import { TopicsHandler } from "./handlers/topics.ts";
 import type { MetadataCalls } from "./metadata-calls.ts";
+import { IsrUpdates } from "./isr-updates.ts";
 import { MetadataNode } from "./metadata-node.ts";
 import { metadataNodeOptions } from "./metadata-options.ts";
 import { PartitionTable } from "./partition-table.ts";
+import { ReplicaManager } from "./replica-manager.ts";
+import { ReplicaRepair } from "./replica-repair.ts";
 import { ServingHealth } from "./serving-health.ts";
 import { findLeftovers, openLogs } from "./storage.ts";
+import { WatermarkCheckpoint } from "./watermark-checkpoint.ts";
 
 /** What a broker is made of. */
-export interface BrokerParts {
+export interface BrokerParts extends Handlers {
   readonly node: MetadataNode;
   readonly metadata: MetadataCalls;
   readonly logs: LogManager;
   readonly table: PartitionTable;
+  readonly replicas: ReplicaManager;
+  readonly senders: ReplicaSenders;
+  readonly isrUpdates: IsrUpdates;
+  readonly repair: ReplicaRepair;
+  readonly watermarks: WatermarkCheckpoint;
+  readonly failure: Promise<Error>;
+}
+
+/** What answers the requests of clients. */
+interface Handlers {
   readonly produce: ProduceHandler;
   readonly publish: PublishHandler;
   readonly fetch: FetchHandler;
@@ -35,7 +54,6 @@ export interface BrokerParts {
   readonly topics: TopicsHandler;
   readonly clientMetadata: MetadataHandler;
   readonly cluster: ClusterHandler;
-  readonly failure: Promise<Error>;
 }
 
 const DEFAULT_LIMITS = { maxTopicPartitions: 50_000, maxPartitions: 200_000 };
@@ -52,7 +70,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
   const failure = new Deferred<Error>();
   const self = { nodeId: nodeId(config.nodeId) };
   // The logs ask for settings of topics, and the metadata tells of changes, before there is a table to ask or to tell.
-  const hosted: { table?: PartitionTable } = {};
+  const hosted: { table?: PartitionTable; replicas?: ReplicaManager } = {};
   const logs = await openLogs(
     { ...self, directory, config },
     {
@@ -67,11 +85,50 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     const onChange = (delta: MetadataDelta): void => {
       if (hosted.table === undefined) removed.push(...delta.removed);
       else hosted.table.apply(delta);
+      hosted.replicas?.apply(delta);
     };
-    const node = await openNode(options, deps, { directory, logs, onChange });
+    const senders = new ReplicaSenders(
+      {},
+      { clock: platform.clock, logger, replicas: { find: (...at) => find(hosted.replicas, ...at) } },
+    );
+    const onContactLost = (): void => hosted.table?.contactLost();
+    const node = await openNode(options, deps, { directory, logs, onChange, onContactLost, senders });
     void node.failure.then((error) => failure.resolve(error));
-    const table = new PartitionTable({ config }, { image: node.image, logs, logger });
+    const metadata = metadataCalls(node);
+    const { clock, disk } = platform;
+    const isrUpdates = new IsrUpdates(
+      { ...self, lagTimeMs: config.replicaLagTimeMaxMs },
+      { metadata, clock, logger },
+    );
+    const repair = new ReplicaRepair(self, {
+      metadata,
+      clock,
+      logger,
+      onRepaired: (partition) => hosted.replicas?.repaired(partition),
+    });
+    const watermarks = await WatermarkCheckpoint.open(
+      { directory },
+      { disk, clock, logger, current: () => hosted.table?.highWatermarks() ?? [] },
+    );
+    const table = new PartitionTable(
+      { ...self, config, sabotage: options.sabotage },
+      {
+        image: node.image,
+        logs,
+        clock,
+        logger,
+        highWatermarkOf: (topicPartition) => watermarks.of(topicPartition),
+        isContactLost: () => node.isContactLost,
+        onDamage: (partition) => repair.note(partition),
+        onIsrNews: (role) => {
+          isrUpdates.note(role);
+          watermarks.note();
+        },
+      },
+    );
     hosted.table = table;
+    const replicas = replicaManagerOf(config, deps, node, table);
+    hosted.replicas = replicas;
     for (const { topicPartition, topicId } of await findLeftovers(
       node.image,
       removed,
@@ -80,7 +137,16 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     )) {
       table.deleteFiles(topicPartition.topic, topicId, [topicPartition.partition]);
     }
-    return { logs, table, node, failure: failure.promise, ...handlersOf(options, deps, node, table) };
+    const replication = { replicas, isrUpdates, repair, watermarks, senders };
+    return {
+      logs,
+      table,
+      node,
+      metadata,
+      failure: failure.promise,
+      ...replication,
+      ...handlersOf(options, deps, { node, table, metadata }),
+    };
   } catch (error: unknown) {
     // What was found stays as it is: without the epoch of a registration the marker of a clean stop means nothing.
     await logs.close();
@@ -95,18 +161,22 @@ function openNode(
     readonly directory: string;
     readonly logs: LogManager;
     readonly onChange: (delta: MetadataDelta) => void;
+    readonly onContactLost: () => void;
+    readonly senders: ReplicaSenders;
   },
 ): Promise<MetadataNode> {
-  const { directory, logs, onChange } = parts;
+  const { directory, logs, onChange, onContactLost, senders } = parts;
   const { platform, logger, transport, channel } = deps;
+  const nodeOptions = metadataNodeOptions(options.config.config, {
+    directory,
+    peerEndpoint: options.peerEndpoint ?? "",
+    clusterId: logs.clusterId,
+    reserveBytes: options.diskReserveBytes ?? 0,
+    limits: options.limits ?? DEFAULT_LIMITS,
+  });
+  const isEveryStopClean = options.sabotage === "keepUncleanInIsr";
   return MetadataNode.open(
-    metadataNodeOptions(options.config.config, {
-      directory,
-      peerEndpoint: options.peerEndpoint ?? "",
-      clusterId: logs.clusterId,
-      reserveBytes: options.diskReserveBytes ?? 0,
-      limits: options.limits ?? DEFAULT_LIMITS,
-    }),
+    { ...nodeOptions, rules: { ...nodeOptions.rules, ...(isEveryStopClean ? { isEveryStopClean } : {}) } },
     {
       platform,
       logger,
@@ -114,20 +184,27 @@ function openNode(
       channel,
       joinCluster: (clusterId) => logs.joinCluster(clusterId),
       onChange,
+      onContactLost,
+      acceptReplica: (stream) => senders.accept(stream),
       health: new ServingHealth({ clock: platform.clock, syncs: () => logs.resources.syncs.stats }),
     },
   );
 }
 
-function handlersOf(
-  options: BrokerOptions,
-  { platform, logger }: BrokerDeps,
-  node: MetadataNode,
-  table: PartitionTable,
-): Omit<BrokerParts, "logs" | "table" | "node" | "failure"> {
-  const { clock } = platform;
-  const self = { nodeId: node.nodeId };
-  const metadata: MetadataCalls = {
+/** Followers of a broker that has just started come before it knows what it leads. */
+function find(
+  replicas: ReplicaManager | undefined,
+  topicId: TopicId,
+  partition: number,
+): Promise<LeaderReplica | ReplicaRefusal> {
+  if (replicas !== undefined) return replicas.find(topicId, partition);
+  const leaderEpoch = -1 as LeaderEpoch;
+  const message = "the broker is starting";
+  return Promise.resolve({ type: "refused", error: "UNKNOWN_LEADER_EPOCH", message, leaderEpoch });
+}
+
+function metadataCalls(node: MetadataNode): MetadataCalls {
+  return {
     get image() {
       return node.image;
     },
@@ -141,10 +218,48 @@ function handlersOf(
     call: (request, signal) =>
       node.call(request, { timeoutMs: CALL_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) }),
   };
-  const produce = new ProduceHandler(self, { table, clock, isContactLost: () => node.isContactLost });
+}
+
+function replicaManagerOf(
+  config: BrokerConfig,
+  deps: BrokerDeps,
+  node: MetadataNode,
+  table: PartitionTable,
+): ReplicaManager {
+  const { platform, logger, leaderEndpoint: endpoint } = deps;
+  const { clock, random } = platform;
+  const { nodeId: self } = node;
+  const identity = (): FollowerIdentity | undefined => {
+    const brokerEpoch = node.image.broker(self)?.brokerEpoch;
+    return brokerEpoch === undefined ? undefined : { nodeId: self, brokerEpoch };
+  };
+  const fetchers =
+    endpoint === undefined
+      ? undefined
+      : new ReplicaFetchers({}, { identity, endpoint, clock, random, logger });
+  const configuredPeers = new Map(
+    (config.controllerQuorumVoters ?? []).map((voter) => [nodeId(voter.nodeId), voter.endpoint]),
+  );
+  return new ReplicaManager(
+    { nodeId: self, configuredPeers },
+    { image: node.image, table, fetchers, logger },
+  );
+}
+
+function handlersOf(
+  options: BrokerOptions,
+  { platform, logger }: BrokerDeps,
+  parts: { readonly node: MetadataNode; readonly table: PartitionTable; readonly metadata: MetadataCalls },
+): Handlers {
+  const { node, table, metadata } = parts;
+  const { clock } = platform;
+  const self = { nodeId: node.nodeId };
+  const produce = new ProduceHandler(
+    { ...self, sabotage: options.sabotage },
+    { table, clock, isContactLost: () => node.isContactLost },
+  );
   const topics = new TopicsHandler({ config: options.config }, { metadata, table });
   return {
-    metadata,
     produce,
     topics,
     publish: new PublishHandler({ table, produce, clock }),

@@ -35,6 +35,8 @@ export interface BrokerSessionDeps {
   readonly health: BrokerHealth;
   /** The connection to the controller broke: it may be gone. */
   readonly onLost: () => void;
+  /** `isContactLost` has become true: called once each time, at that moment. */
+  readonly onContactLost: () => void;
   /** The controller will never take this broker: another directory has its id, its metadata differs, … */
   readonly onRefused: (error: LograftError) => void;
 }
@@ -55,6 +57,8 @@ export class BrokerSession {
   #generation = 0;
   #retry: Timer | undefined;
   #heartbeat: Timer | undefined;
+  /** Set while the contact is not lost. */
+  #silenceTimer: Timer | undefined;
   #brokerEpoch: number | undefined;
   #isRegistered = false;
   #lastContactMs: number;
@@ -83,6 +87,7 @@ export class BrokerSession {
   }
 
   start(): void {
+    this.#watchSilence();
     this.#connect();
   }
 
@@ -123,6 +128,7 @@ export class BrokerSession {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#retry?.cancel();
+    this.#silenceTimer?.cancel();
     this.#dropStream();
     this.#shutdown?.resolve();
   }
@@ -199,6 +205,23 @@ export class BrokerSession {
   #touch(): void {
     this.#lastContactMs = this.#deps.clock.monotonicMs();
     this.#backoff.reset();
+    if (this.#silenceTimer === undefined) this.#watchSilence();
+  }
+
+  /**
+   * One timer for all that the controller says: when it fires it looks how long the silence really is, so that a word
+   * costs nothing. None runs while the contact is lost.
+   */
+  #watchSilence(): void {
+    if (this.#isClosed) return;
+    const silentMs = this.#deps.clock.monotonicMs() - this.#lastContactMs;
+    // One more, because only what is longer than a session counts.
+    const leftMs = Math.max(this.#options.sessionTimeoutMs - silentMs, 0) + 1;
+    this.#silenceTimer = this.#deps.clock.setTimer(leftMs, () => {
+      this.#silenceTimer = undefined;
+      if (this.isContactLost) this.#deps.onContactLost();
+      else this.#watchSilence();
+    });
   }
 
   #onRefused(error: LograftError): void {

@@ -29,6 +29,7 @@ import type { PublishCall, PublishResult } from "./handlers/publish.ts";
 import { openSubscription } from "./handlers/subscribe.ts";
 import type { SubscribeCall, SubscribeSink, Subscription } from "./handlers/subscribe.ts";
 import type { TopicDescription, TopicListing } from "./handlers/topics.ts";
+import type { Partition } from "./partition.ts";
 import type { PeerEndpoint } from "./peer-endpoint.ts";
 import { WorkGate } from "./work-gate.ts";
 
@@ -125,6 +126,7 @@ export class Broker implements AsyncDisposable {
       this.failure.then((error) => Promise.reject(error)),
     ]);
     this.#brokerEpoch = brokerEpoch;
+    this.#parts.replicas.start();
     this.#gate.open();
     const { topicCount, partitionCount } = this.image;
     this.#logger.info("broker is up", {
@@ -164,6 +166,11 @@ export class Broker implements AsyncDisposable {
   /** Open fetch sessions and calls in progress, for metrics. */
   get load(): { readonly sessions: number; readonly calls: number } {
     return { sessions: this.#parts.fetch.sessionCount, calls: this.#gate.count };
+  }
+
+  /** Partitions that somebody has used since the start, with their roles; for metrics and those who watch. */
+  get partitions(): Iterable<Partition> {
+    return this.#parts.table.inUse();
   }
 
   /** The storage's shared parts, for metrics. */
@@ -265,7 +272,7 @@ export class Broker implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { node, logs, table, fetch } = this.#parts;
+    const { node, logs, table, fetch, replicas, senders, isrUpdates, repair, watermarks } = this.#parts;
     // While clients are still served: leaderships move to others first.
     if (this.#brokerEpoch !== undefined) await node.leave(LEAVE_TIMEOUT_MS);
     this.#gate.shut();
@@ -273,8 +280,13 @@ export class Broker implements AsyncDisposable {
     const isEmpty = await this.#gate.empty(this.#platform.clock, this.#config.config.shutdownTimeoutMs);
     if (!isEmpty)
       this.#logger.warn("calls are still in progress and are cut off", { calls: this.#gate.count });
+    replicas.close();
+    senders.close();
+    isrUpdates.close();
+    repair.close();
     await node.close();
     await table.idle();
+    await watermarks.close();
     // Last, because its marker says that everything before it went well, and because it gives the lock away. Without an
     // epoch there is no marker: what was found stays as it is.
     await logs.close(this.#brokerEpoch === undefined ? undefined : { brokerEpoch: this.#brokerEpoch });

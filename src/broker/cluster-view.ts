@@ -36,6 +36,8 @@ export interface BrokerDescription {
   readonly isFenced: boolean;
   /** Its leaderships are being moved away. */
   readonly isShuttingDown: boolean;
+  /** It gets no new replicas and leads nothing that others can lead. */
+  readonly isDrained: boolean;
 }
 
 /** A feature, its finalized level and what the answering broker's software supports. */
@@ -139,6 +141,50 @@ export interface LeaderElection extends ItemOutcome {
   readonly leaderId: number;
 }
 
+/** A partition by name. */
+export interface PartitionName {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface ReassignCall {
+  /** Where each shall be, the preferred leader first. */
+  readonly partitions: readonly (PartitionName & { readonly replicas: readonly number[] })[];
+  /** Check everything, change nothing. */
+  readonly validateOnly: boolean;
+}
+
+export interface CancelReassignmentsCall {
+  /** Undefined: all that are under way. */
+  readonly partitions?: readonly PartitionName[];
+}
+
+/** What became of one partition of a call. */
+export interface ReassignmentOutcome extends ItemOutcome, PartitionName {}
+
+/** A partition on its way. */
+export interface ReassignmentDescription extends PartitionName {
+  /** Where it goes to, the preferred leader first. */
+  readonly target: readonly number[];
+  /** Those of the target that were no replicas before. */
+  readonly addingReplicas: readonly number[];
+  /** They go once all of the target are in the ISR. */
+  readonly removingReplicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
+export interface DrainCall {
+  readonly nodeId: number;
+  /** False: give it back to use. */
+  readonly isDrained: boolean;
+}
+
+export interface DrainOutcome {
+  readonly movedLeaders: number;
+  /** What it leads now; of a drained broker what nobody else can lead. */
+  readonly ledPartitions: number;
+}
+
 export interface UpdateFeatureCall {
   readonly name: string;
   readonly level: number;
@@ -164,6 +210,17 @@ export interface ClusterOperations {
   unregisterBroker(call: UnregisterBrokerCall, signal: AbortSignal): Promise<void>;
   /** One result for each partition that was looked at, by topic and number. */
   electLeaders(call: ElectLeadersCall, signal: AbortSignal): Promise<readonly LeaderElection[]>;
+  /** One result for each partition, in their order; those without an error are on their way, or there. */
+  reassignPartitions(call: ReassignCall, signal: AbortSignal): Promise<readonly ReassignmentOutcome[]>;
+  /** One result for each partition, in their order. */
+  cancelReassignments(
+    call: CancelReassignmentsCall,
+    signal: AbortSignal,
+  ): Promise<readonly ReassignmentOutcome[]>;
+  /** From memory, by topic and partition. */
+  listReassignments(): readonly ReassignmentDescription[];
+  /** @throws ProtocolError BROKER_ID_NOT_REGISTERED. */
+  drainBroker(call: DrainCall, signal: AbortSignal): Promise<DrainOutcome>;
   /** Answers the feature as it is now, or would be. @throws ProtocolError FEATURE_UPDATE_FAILED, INVALID_UPDATE_VERSION. */
   updateFeature(call: UpdateFeatureCall, signal: AbortSignal): Promise<FeatureDescription>;
 }

@@ -81,7 +81,7 @@ export class ControllerClient {
     const { leader, isActive } = quorum.role;
     if (isActive) return responseTo<Request["type"]>(request, await this.callHere(request, signal));
     const isSelf = leader?.directoryId === quorum.directoryId;
-    if (leader === undefined || isSelf || channel === undefined) return undefined;
+    if (leader === undefined || leader.endpoint === "" || isSelf || channel === undefined) return undefined;
     const answer = await channel.call(leader, encodeControllerRequest(request), signal);
     return responseTo<Request["type"]>(request, decodeControllerResponse(answer));
   }

@@ -1,3 +1,4 @@
+import type { Queueable } from "../base/turn-queue.ts";
 import type { ReadResult } from "../log/log-reader.ts";
 import type { Offset } from "../model/offsets.ts";
 import type { Timer } from "../platform/clock.ts";
@@ -17,7 +18,7 @@ export interface FetchPosition {
 }
 
 /** Where one subscription of a session stands. A seek makes a new one, so a read of the old one knows that it is stale. */
-export class FetchCursor {
+export class FetchCursor implements Queueable {
   readonly topic: string;
   readonly partition: number;
   readonly generation: number;
@@ -73,45 +74,5 @@ export class FetchCursor {
     this.pending = undefined;
     for (const stop of this.#stops) stop();
     this.#stops = [];
-  }
-}
-
-/** A queue of cursors, each in it at most once. First in, first out, so every partition gets its turn. */
-export class CursorQueue {
-  #items: (FetchCursor | undefined)[] = [];
-  #head = 0;
-
-  get length(): number {
-    return this.#items.length - this.#head;
-  }
-
-  peek(): FetchCursor | undefined {
-    return this.#items[this.#head];
-  }
-
-  push(cursor: FetchCursor): void {
-    if (cursor.isQueued) return;
-    cursor.isQueued = true;
-    this.#items.push(cursor);
-  }
-
-  shift(): void {
-    const cursor = this.#items[this.#head];
-    if (cursor === undefined) return;
-    cursor.isQueued = false;
-    this.#items[this.#head] = undefined;
-    this.#head += 1;
-    if (this.#head === this.#items.length) {
-      this.#items.length = 0;
-      this.#head = 0;
-    } else if (this.#head >= 1024 && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-  }
-
-  clear(): void {
-    this.#items = [];
-    this.#head = 0;
   }
 }

@@ -1,17 +1,17 @@
 import { operationError } from "../base/errors.ts";
-import { failure } from "../controller/result.ts";
+import { TurnQueue } from "../base/turn-queue.ts";
 import type { ReadResult } from "../log/log-reader.ts";
 import type { NodeId } from "../model/ids.ts";
 import { topicPartitionKey } from "../model/topic-partition.ts";
 import type { TopicPartitionKey } from "../model/topic-partition.ts";
 import type { Clock } from "../platform/clock.ts";
-import { CursorQueue, FetchCursor } from "./fetch-cursor.ts";
+import { FetchCursor } from "./fetch-cursor.ts";
 import type { FetchPosition } from "./fetch-cursor.ts";
-import { fetchedRecords, fetchRefused, readRefusal } from "./fetched-partition.ts";
+import { fetchedRecords, fetchRefused, readFailure, readRefusal } from "./fetched-partition.ts";
 import type { FetchedPartition } from "./fetched-partition.ts";
 import type { PartitionStore } from "./log-store.ts";
-import { accessRefusal, outcomeOfError, unknownPartition } from "./outcome.ts";
-import type { PartitionRef } from "./outcome.ts";
+import { outcomeOfError, readerRefusal, unknownPartition } from "./outcome.ts";
+import type { PartitionRef, Reader } from "./outcome.ts";
 import type { PartitionTable } from "./partition-table.ts";
 import type { Partition } from "./partition.ts";
 
@@ -22,6 +22,8 @@ export interface FetchStreamOptions {
   readonly minBytes: number;
   readonly maxWaitMs: number;
   readonly readCommitted: boolean;
+  /** A follower may serve it too (KIP-392). Left out: only the leader. */
+  readonly fromFollower?: boolean | undefined;
 }
 
 /** Where a session sends to. */
@@ -67,7 +69,7 @@ const TURN_BYTES = 4 * 1024 * 1024;
  * done. Nothing runs, waits or ticks while there is nothing to send, no credit, or a slow sink (H74).
  */
 export class CreditFetchSession implements FetchSession {
-  readonly #nodeId: NodeId;
+  readonly #reader: Reader;
   readonly #table: PartitionTable;
   readonly #clock: Clock;
   readonly #sink: FetchSink;
@@ -76,7 +78,7 @@ export class CreditFetchSession implements FetchSession {
   readonly #minBytes: number;
   readonly #maxWaitMs: number;
   readonly #cursors = new Map<TopicPartitionKey, FetchCursor>();
-  readonly #ready = new CursorQueue();
+  readonly #ready = new TurnQueue<FetchCursor>();
   /** News and errors: sent before records, and without credit. */
   #notices: FetchedPartition[] = [];
   #message: FetchedPartition[] = [];
@@ -88,7 +90,7 @@ export class CreditFetchSession implements FetchSession {
   #isClosed = false;
 
   constructor(options: FetchStreamOptions & { readonly nodeId: NodeId }, deps: FetchSessionDeps) {
-    this.#nodeId = options.nodeId;
+    this.#reader = { nodeId: options.nodeId, isFollowerEnough: options.fromFollower === true };
     this.#table = deps.table;
     this.#clock = deps.clock;
     this.#sink = deps.sink;
@@ -162,12 +164,12 @@ export class CreditFetchSession implements FetchSession {
       this.#notice(fetchRefused(position, generation, undefined, unknownPartition(position)));
       return;
     }
-    const refusal = accessRefusal(partition, position.leaderEpoch, this.#nodeId);
+    const refusal = readerRefusal(partition, position.leaderEpoch, this.#reader);
     if (refusal !== undefined) {
       this.#notice(fetchRefused(position, generation, partition, refusal));
       return;
     }
-    const cursor = new FetchCursor(position);
+    const cursor = new FetchCursor(this.#reader.isFollowerEnough ? pinned(position, partition) : position);
     this.#cursors.set(key, cursor);
     partition.withLog((opened) => {
       if (cursor.isEnded) return;
@@ -178,14 +180,14 @@ export class CreditFetchSession implements FetchSession {
 
   #attach(cursor: FetchCursor, partition: Partition, log: PartitionStore): void {
     cursor.target = { partition, log };
-    const refusal = readRefusal(partition, log, cursor.offset, cursor.leaderEpoch, this.#nodeId);
+    const refusal = readRefusal(partition, log, cursor.offset, cursor.leaderEpoch, this.#reader);
     if (refusal !== undefined) {
       this.#refuse(cursor, partition, refusal);
       return;
     }
     // What ends the subscription is told at once: it needs no credit and must not wait behind those that do.
     const checkEnd = (): boolean => {
-      const ended = readRefusal(partition, log, cursor.offset, cursor.leaderEpoch, this.#nodeId);
+      const ended = readRefusal(partition, log, cursor.offset, cursor.leaderEpoch, this.#reader);
       if (ended !== undefined) this.#refuse(cursor, partition, ended);
       return ended !== undefined;
     };
@@ -242,7 +244,7 @@ export class CreditFetchSession implements FetchSession {
       return true;
     }
     const { partition, log } = cursor.target;
-    const refusal = readRefusal(partition, log, cursor.offset, cursor.leaderEpoch, this.#nodeId);
+    const refusal = readRefusal(partition, log, cursor.offset, cursor.leaderEpoch, this.#reader);
     if (refusal !== undefined) {
       this.#ready.shift();
       this.#refuse(cursor, partition, refusal);
@@ -270,7 +272,7 @@ export class CreditFetchSession implements FetchSession {
   #serveRead(cursor: FetchCursor, partition: Partition, log: PartitionStore, read: ReadResult): boolean {
     if (!read.ok) {
       this.#ready.shift();
-      this.#refuse(cursor, partition, failure(read.error, read.message));
+      this.#refuse(cursor, partition, readFailure(partition, log, cursor.offset, read, this.#reader));
       return true;
     }
     const isTail = read.nextOffset >= log.durableEndOffset;
@@ -348,4 +350,12 @@ export class CreditFetchSession implements FetchSession {
     this.#messageBytes = 0;
     if (!this.#sink.send(message)) this.#isBlocked = true;
   }
+}
+
+/**
+ * With its leader epoch, also when the client names none: who takes a follower is not to find itself with the leader of
+ * the next epoch, or the other way round, without having asked again.
+ */
+function pinned(position: FetchPosition, { image }: Partition): FetchPosition {
+  return position.leaderEpoch < 0 ? { ...position, leaderEpoch: image.leaderEpoch } : position;
 }

@@ -1,9 +1,10 @@
 import { failure } from "../controller/result.ts";
 import type { ItemOutcome } from "../controller/result.ts";
+import type { ReadResult } from "../log/log-reader.ts";
 import type { NodeId } from "../model/ids.ts";
 import type { PartitionStore } from "./log-store.ts";
-import { accessRefusal } from "./outcome.ts";
-import type { PartitionRef } from "./outcome.ts";
+import { readerRefusal } from "./outcome.ts";
+import type { PartitionRef, Reader } from "./outcome.ts";
 import type { Partition } from "./partition.ts";
 
 /** What a fetch tells of one partition: records, an error, or (without either) the news of where the log ends. */
@@ -72,11 +73,16 @@ export function readRefusal(
   log: PartitionStore,
   offset: number,
   leaderEpoch: number,
-  nodeId: NodeId,
+  reader: Reader,
 ): ItemOutcome | undefined {
-  const refusal = accessRefusal(partition, leaderEpoch, nodeId);
+  const refusal = readerRefusal(partition, leaderEpoch, reader);
   if (refusal !== undefined) return refusal;
+  const { nodeId } = reader;
   const name = `${partition.topic}-${partition.partition}`;
+  if (partition.openLog !== undefined && partition.openLog !== log) {
+    // Where reading ends is another matter since then (H37).
+    return failure("NOT_LEADER_OR_FOLLOWER", `${name} has got more replicas; ask again`);
+  }
   if (log.state === "closed") {
     return failure("LEADER_NOT_AVAILABLE", `the log of ${name} is closed: broker ${nodeId} is stopping`);
   }
@@ -86,9 +92,38 @@ export function readRefusal(
     return failure("KAFKA_STORAGE_ERROR", text);
   }
   if (offset >= log.logStartOffset && offset <= log.logEndOffset) return undefined;
+  if (partition.image.leader !== nodeId) return notHereYet(partition, log, offset, nodeId);
   return failure(
     "OFFSET_OUT_OF_RANGE",
     `${name} has offsets ${log.logStartOffset} to ${log.durableEndOffset} (exclusive), ${offset} is not among them; ` +
       "start from one of these ends",
+  );
+}
+
+/** What a client is told of a read that gave nothing. */
+export function readFailure(
+  partition: Partition,
+  log: PartitionStore,
+  offset: number,
+  read: Extract<ReadResult, { ok: false }>,
+  { nodeId }: Reader,
+): ItemOutcome {
+  return read.error === "OFFSET_OUT_OF_RANGE" && partition.image.leader !== nodeId
+    ? notHereYet(partition, log, offset, nodeId)
+    : failure(read.error, read.message);
+}
+
+/** Only a leader may say that an offset does not exist: a client that hears so moves its position (KIP-392, H41). */
+function notHereYet(
+  { topic, partition, image }: Partition,
+  log: PartitionStore,
+  offset: number,
+  nodeId: NodeId,
+): ItemOutcome {
+  const leader = image.leader < 0 ? "the next leader" : `broker ${image.leader}, which leads it,`;
+  return failure(
+    "OFFSET_NOT_AVAILABLE",
+    `broker ${nodeId} follows ${topic}-${partition} and has offsets ${log.logStartOffset} to ${log.durableEndOffset} ` +
+      `(exclusive), not ${offset}; ask ${leader} or wait`,
   );
 }

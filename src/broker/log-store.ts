@@ -20,6 +20,19 @@ export type PartitionStore = Pick<
   | "onAdvance"
 >;
 
+/** The part that copying it between brokers needs beside that. */
+export type ReplicaStore = PartitionStore &
+  Pick<
+    PartitionLog,
+    | "latestEpoch"
+    | "endOffsetForEpoch"
+    | "appendReplicated"
+    | "truncateTo"
+    | "resetTo"
+    | "damage"
+    | "cutDamage"
+  >;
+
 /** The ends of a log that may not be open. */
 export interface LogEnds {
   readonly logStartOffset: Offset;
@@ -29,7 +42,7 @@ export interface LogEnds {
 /** All logs of this broker; `LogManager` has this shape. */
 export interface LogStore {
   /** Opens or makes the log. Concurrent calls share one opening. */
-  open(topicPartition: TopicPartition, topicId: TopicId, config: () => LogConfig): Promise<PartitionStore>;
+  open(topicPartition: TopicPartition, topicId: TopicId, config: () => LogConfig): Promise<ReplicaStore>;
   /** The ends of a log without opening it; undefined when nothing is known of it. */
   ends(topicPartition: TopicPartition): LogEnds | undefined;
   /** Renames the log away and removes it after a delay; nothing happens when it has another topic id. */

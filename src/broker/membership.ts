@@ -35,6 +35,8 @@ export interface MembershipDeps {
   readonly publisher: MetadataPublisher;
   readonly channel: ControllerChannel | undefined;
   readonly health: BrokerHealth;
+  /** `isContactLost` has become true: called once each time, at that moment. */
+  readonly onContactLost: () => void;
   /** The cluster does not take this broker any more: it must stop. */
   readonly onRefused: (error: LograftError) => void;
 }
@@ -154,6 +156,7 @@ export class Membership {
           const { leader } = quorum.role;
           if (leader !== undefined) quorum.peerClosed(leader.nodeId);
         },
+        onContactLost: this.#deps.onContactLost,
         onRefused: (error) => this.#refuse(error),
       },
     );
@@ -163,7 +166,8 @@ export class Membership {
     const { quorum, channel } = this.#deps;
     const { leader, isActive } = quorum.role;
     if (isActive) return this.#openLocalStream(handlers);
-    if (leader === undefined) return undefined;
+    // A leader that nobody has told the address of is as good as none.
+    if (leader === undefined || leader.endpoint === "") return undefined;
     if (leader.nodeId !== this.#options.nodeId) return channel?.openSession(leader, handlers);
     // Of this node's own past, which others have not forgotten yet, or of somebody who lives under its id (H26).
     const { endpoint } = this.#options;

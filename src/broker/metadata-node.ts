@@ -1,6 +1,6 @@
 import { deadlineSignal } from "../base/abort.ts";
 import { Deferred } from "../base/deferred.ts";
-import { LograftError } from "../base/errors.ts";
+import { LograftError, operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Controller } from "../controller/controller.ts";
 import { decodeControllerRequest } from "../controller/request-codec.ts";
@@ -18,6 +18,7 @@ import type { Platform } from "../platform/platform.ts";
 import { QuorumNode } from "../quorum/quorum-node.ts";
 import type { QuorumOptions, QuorumRole } from "../quorum/quorum-types.ts";
 import type { Hello, RaftTransport } from "../quorum/raft-transport.ts";
+import type { AcceptedReplica, ReplicaInput } from "../replication/leader-endpoint.ts";
 import type { BrokerHealth } from "./broker-session.ts";
 import type { AcceptedSession, ControllerChannel } from "./controller-channel.ts";
 import { ControllerClient } from "./controller-client.ts";
@@ -45,6 +46,10 @@ export interface MetadataNodeDeps {
   /** Each committed change, in order; from within `open` already. Must not throw. */
   readonly onChange: (delta: MetadataDelta) => void;
   readonly health: BrokerHealth;
+  /** `isContactLost` has become true: called once each time, at that moment. Left out: nobody asks for it here. */
+  readonly onContactLost?: () => void;
+  /** Serves a follower's stream. Left out: this node leads no partition, and tells so whoever comes. */
+  readonly acceptReplica?: (stream: AcceptedReplica) => ReplicaInput;
 }
 
 /** Commands that may wait for their commit. */
@@ -101,6 +106,7 @@ export class MetadataNode implements PeerEndpoint {
         quorum,
         publisher,
         controller: this.controller,
+        onContactLost: () => deps.onContactLost?.(),
         onRefused: (error) => this.#failure.resolve(error),
       },
     );
@@ -195,6 +201,14 @@ export class MetadataNode implements PeerEndpoint {
 
   acceptSession(stream: AcceptedSession): { onFrame(frame: Buffer): void; onEnd(): void } {
     return this.controller.acceptSession(stream);
+  }
+
+  /** @throws CLOSED where nothing is led. */
+  acceptReplica(stream: AcceptedReplica): ReplicaInput {
+    const { acceptReplica } = this.#deps;
+    if (acceptReplica !== undefined) return acceptReplica(stream);
+    const text = `node ${this.nodeId} keeps metadata only and serves no replicas; follow the broker that leads the partition`;
+    throw operationError("CLOSED", text, { context: { nodeId: this.nodeId }, retriable: true });
   }
 
   /** Ends the session, lets the write in progress finish. Idempotent. */

@@ -22,40 +22,80 @@ export function unknownPartition({ topic, partition }: PartitionRef): ItemOutcom
 }
 
 /**
- * Why this broker does not serve the partition for this caller, or undefined. `leaderEpoch` is the caller's: -1 when it
- * does not know (KIP-320). Asked again in the very turn that acts on it (H31).
+ * Why this broker does not serve the partition as its leader for this caller, or undefined. `leaderEpoch` is the caller's:
+ * -1 when it does not know (KIP-320). Asked again in the very turn that acts on it (H31).
  */
 export function accessRefusal(
   partition: Partition,
   leaderEpoch: number,
   nodeId: NodeId,
 ): ItemOutcome | undefined {
+  return leadershipRefusal(partition, leaderEpoch, nodeId) ?? doubtRefusal(partition, nodeId);
+}
+
+/**
+ * The same by what the committed metadata say alone, however old they may be: for what was begun when there was no doubt,
+ * such as an append that all in-sync replicas have by now.
+ */
+export function leadershipRefusal(
+  partition: Partition,
+  leaderEpoch: number,
+  nodeId: NodeId,
+): ItemOutcome | undefined {
   const { image } = partition;
-  const name = `${partition.topic}-${partition.partition}`;
-  if (partition.isRemoved) {
-    return failure("UNKNOWN_TOPIC_OR_PARTITION", `topic ${partition.topic} was deleted`);
-  }
+  if (partition.isRemoved) return removedRefusal(partition);
   if (image.leader !== nodeId) {
     const leader = image.leader < 0 ? "no broker leads it now" : `broker ${image.leader} leads it`;
+    const name = `${partition.topic}-${partition.partition}`;
     return failure("NOT_LEADER_OR_FOLLOWER", `broker ${nodeId} does not lead ${name}; ${leader}`);
   }
+  return epochRefusal(partition, leaderEpoch);
+}
+
+/** Who reads: what this broker is, and whom the client takes for an answer. */
+export interface Reader {
+  readonly nodeId: NodeId;
+  /** The client takes the word of a follower too (KIP-392); otherwise only the leader's. */
+  readonly isFollowerEnough: boolean;
+}
+
+/**
+ * Why this broker does not let the partition be read, or undefined. A follower gives what it knows to be committed, so it
+ * needs no controller to vouch for it; but the caller must be in the same leader epoch, as with a leader (KIP-320).
+ */
+export function readerRefusal(
+  partition: Partition,
+  leaderEpoch: number,
+  { nodeId, isFollowerEnough }: Reader,
+): ItemOutcome | undefined {
+  const { leader, replicas } = partition.image;
+  if (!isFollowerEnough || leader === nodeId || !replicas.includes(nodeId)) {
+    return accessRefusal(partition, leaderEpoch, nodeId);
+  }
+  return partition.isRemoved ? removedRefusal(partition) : epochRefusal(partition, leaderEpoch);
+}
+
+function removedRefusal({ topic }: Partition): ItemOutcome {
+  return failure("UNKNOWN_TOPIC_OR_PARTITION", `topic ${topic} was deleted`);
+}
+
+function epochRefusal(partition: Partition, leaderEpoch: number): ItemOutcome | undefined {
+  const { image } = partition;
   if (leaderEpoch < 0 || leaderEpoch === image.leaderEpoch) return undefined;
+  const name = `${partition.topic}-${partition.partition}`;
   const epochs = `the request says leader epoch ${leaderEpoch} of ${name}, the broker is at ${image.leaderEpoch}`;
   return leaderEpoch < image.leaderEpoch
     ? failure("FENCED_LEADER_EPOCH", `${epochs}; refresh the metadata`)
     : failure("UNKNOWN_LEADER_EPOCH", `${epochs}; try again, the broker may be behind`);
 }
 
-/**
- * Records are not copied between brokers yet: an answer for a partition of several replicas would promise what does not
- * happen, so there is none.
- */
-export function replicationRefusal({ topic, partition, image }: Partition): ItemOutcome | undefined {
-  if (image.replicas.length <= 1) return undefined;
+/** A leader that was cut off does not hear that it is none any more, and gets no records that it could tell of (H31). */
+function doubtRefusal(partition: Partition, nodeId: NodeId): ItemOutcome | undefined {
+  if (!partition.isLeadershipDoubtful) return undefined;
   return failure(
-    "UNSUPPORTED_VERSION",
-    `${topic}-${partition} has ${image.replicas.length} replicas and this release does not replicate records yet; ` +
-      "nothing was written. Use a topic with replication factor 1",
+    "NOT_LEADER_OR_FOLLOWER",
+    `broker ${nodeId} has lost its controller, so another may lead ${partition.topic}-${partition.partition} by now. ` +
+      "Try again; see: lograft cluster quorum",
   );
 }
 

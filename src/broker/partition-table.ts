@@ -5,7 +5,13 @@ import type { MetadataImage, TopicImage } from "../metadata/image.ts";
 import type { MetadataDelta } from "../metadata/replay.ts";
 import type { BrokerConfig, TopicConfig } from "../model/configs.ts";
 import type { TopicId } from "../model/ids.ts";
+import type { NodeId } from "../model/ids.ts";
 import { offset } from "../model/offsets.ts";
+import type { Offset } from "../model/offsets.ts";
+import type { TopicPartition } from "../model/topic-partition.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { BrokerSabotage } from "./broker-options.ts";
+import type { LeaderRole } from "./leader-role.ts";
 import type { LogEnds, LogStore } from "./log-store.ts";
 import { Partition } from "./partition.ts";
 import { logConfigOf, topicConfigOf } from "./topic-configs.ts";
@@ -38,16 +44,32 @@ class TopicEntry implements HostedTopic {
     if (image.configs !== this.image.configs) {
       this.config = topicConfigOf(image, broker);
       this.logConfig = logConfigOf(this.config, broker);
+      for (const partition of this.partitions) partition?.configChanged();
     }
     this.image = image;
     for (const [number, state] of image.partitions.entries()) this.partitions[number]?.update(state);
   }
 }
 
+export interface PartitionTableOptions {
+  readonly nodeId: NodeId;
+  readonly config: BrokerConfig;
+  readonly sabotage?: BrokerSabotage | undefined;
+}
+
 export interface PartitionTableDeps {
   readonly image: MetadataImage;
   readonly logs: LogStore;
+  readonly clock: Clock;
   readonly logger: Logger;
+  /** See `PartitionDeps.onDamage`. */
+  readonly onDamage: (partition: Partition) => void;
+  /** There may be a change of this partition's ISR to ask for. Must only take note. */
+  readonly onIsrNews: (role: LeaderRole) => void;
+  /** Of a partition of several replicas, as it was known before this process. */
+  readonly highWatermarkOf: (topicPartition: TopicPartition) => Offset;
+  /** The controller has been silent for a session: it may have made another broker the leader (H31). */
+  readonly isContactLost: () => boolean;
 }
 
 const NEVER_WRITTEN: LogEnds = { logStartOffset: offset(0), logEndOffset: offset(0) };
@@ -56,11 +78,13 @@ const MAX_WAITING_FOR_OPEN = 10_000;
 
 /**
  * The way from (topic, partition) to the log. An entry is made at first use, so tens of thousands of idle partitions cost
- * nothing beside their metadata. It follows the committed metadata: leader epochs, settings, and deletions, which are
- * the only reason for which data is removed (H28).
+ * nothing beside their metadata. It follows the committed metadata: leader epochs, settings, and deletions of topics and
+ * of replicas, which are the only reasons for which data is removed (H28).
  */
 export class PartitionTable {
+  readonly #options: PartitionTableOptions;
   readonly #config: BrokerConfig;
+  readonly #deps: PartitionTableDeps;
   readonly #image: MetadataImage;
   readonly #logs: LogStore;
   readonly #logger: Logger;
@@ -68,8 +92,10 @@ export class PartitionTable {
   /** By name, the latest removal of files; a new topic of the same name waits for it (H24). */
   readonly #deletions = new Map<string, Promise<void>>();
 
-  constructor(options: { readonly config: BrokerConfig }, deps: PartitionTableDeps) {
+  constructor(options: PartitionTableOptions, deps: PartitionTableDeps) {
+    this.#options = options;
     this.#config = options.config;
+    this.#deps = deps;
     this.#image = deps.image;
     this.#logs = deps.logs;
     this.#logger = deps.logger;
@@ -111,6 +137,42 @@ export class PartitionTable {
     this.#startDeletion(topic, topicId, partitions, []);
   }
 
+  /**
+   * Removes what this broker has of a partition that a committed reassignment took away from it; nothing happens when
+   * there is nothing. A replica that comes back later begins anew, behind this (H23).
+   */
+  release(topic: TopicImage, number: number): void {
+    const { name, topicId } = topic;
+    const entry = this.#topics.get(name);
+    const partition = entry?.partitions[number];
+    if (partition?.hasLog !== true && this.#logs.ends({ topic: name, partition: number }) === undefined)
+      return;
+    if (entry !== undefined) entry.partitions[number] = undefined;
+    partition?.remove();
+    this.#startDeletion(name, topicId, [number], partition === undefined ? [] : [partition.settled]);
+  }
+
+  /** `isContactLost` has become true: who reads from this broker as the leader is told now, not at the next record. */
+  contactLost(): void {
+    for (const partition of this.inUse()) partition.contactLost();
+  }
+
+  /** Those that somebody touched. */
+  *inUse(): Iterable<Partition> {
+    for (const { partitions } of this.#topics.values()) {
+      for (const partition of partitions) if (partition !== undefined) yield partition;
+    }
+  }
+
+  /** High watermarks of the replicated partitions in use. */
+  *highWatermarks(): Iterable<readonly [TopicPartition, Offset]> {
+    for (const [topic, { partitions }] of this.#topics) {
+      for (const [partition, state] of partitions.entries()) {
+        if (state?.isReplicated === true) yield [{ topic, partition }, state.highWatermark];
+      }
+    }
+  }
+
   /** Resolves when no deletion is under way. */
   async idle(): Promise<void> {
     while (this.#deletions.size > 0) await Promise.all(this.#deletions.values());
@@ -130,9 +192,27 @@ export class PartitionTable {
     const { name, topicId, partitions } = entry.image;
     const image = partitions[number];
     if (image === undefined) return undefined;
+    const { clock, logger, onDamage, onIsrNews, highWatermarkOf, isContactLost } = this.#deps;
     const made = new Partition(
-      { topic: name, partition: number, topicId, image, maxWaiting: MAX_WAITING_FOR_OPEN },
       {
+        topic: name,
+        partition: number,
+        topicId,
+        image,
+        nodeId: this.#options.nodeId,
+        highWatermark: highWatermarkOf({ topic: name, partition: number }),
+        lagTimeMs: this.#config.replicaLagTimeMaxMs,
+        sabotage: this.#options.sabotage,
+        maxWaiting: MAX_WAITING_FOR_OPEN,
+      },
+      {
+        clock,
+        logger,
+        onDamage,
+        onIsrNews,
+        isContactLost,
+        minInsyncReplicas: () => entry.config.minInsyncReplicas,
+        mayLoseCommitted: () => entry.config.uncleanLeaderElectionEnable,
         openLog: async () => {
           await this.#deletions.get(name);
           return this.#logs.open({ topic: name, partition: number }, topicId, () => entry.logConfig);

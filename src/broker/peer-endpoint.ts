@@ -1,5 +1,6 @@
 import type { NodeId } from "../model/ids.ts";
 import type { Hello } from "../quorum/raft-transport.ts";
+import type { AcceptedReplica, ReplicaInput } from "../replication/leader-endpoint.ts";
 import type { AcceptedSession } from "./controller-channel.ts";
 
 /** What the peer port hands on: one node as the other brokers see it. */
@@ -22,4 +23,6 @@ export interface PeerEndpoint {
    * throws ends the stream with that error.
    */
   acceptSession(stream: AcceptedSession): { onFrame(frame: Buffer): void; onEnd(): void };
+  /** A follower's stream for what this broker leads. @throws LograftError, which the follower gets. */
+  acceptReplica(stream: AcceptedReplica): ReplicaInput;
 }

@@ -51,6 +51,8 @@ export async function openLogs(options: StorageOptions, deps: StorageDeps): Prom
       maxOpenFiles: config.storageMaxOpenFiles,
       tailCacheBytes: config.storageCacheBytes,
       retentionIntervalMs: config.logRetentionCheckIntervalMs,
+      scrubIntervalMs: config.logScrubIntervalMs,
+      scrubBytesPerSecond: config.logScrubBytesPerSecond,
     },
     {
       clock: platform.clock,

@@ -39,6 +39,7 @@ let isControllerKnown: boolean;
 let metadataOffset: number;
 let refusals: Error[];
 let lostCount: number;
+let silences: number[];
 let session: BrokerSession;
 
 beforeEach(() => {
@@ -48,6 +49,7 @@ beforeEach(() => {
   metadataOffset = 10;
   refusals = [];
   lostCount = 0;
+  silences = [];
   session = new BrokerSession(
     {
       heartbeatIntervalMs: HEARTBEAT_MS,
@@ -85,6 +87,7 @@ beforeEach(() => {
       stateHash: () => undefined,
       health: { loopAgeMs: () => 3, diskAgeMs: () => 4 },
       onLost: () => (lostCount += 1),
+      onContactLost: () => silences.push(scheduler.nowMs),
       onRefused: (error) => refusals.push(error),
     },
   );
@@ -180,6 +183,32 @@ describe("contact", () => {
     expect(session.isContactLost).toBe(true);
     stream.answer({ type: "state", isFenced: false, mayShutDown: false });
     expect(session.isContactLost).toBe(false);
+  });
+
+  test("that is lost is told once, at that moment, and again after it was back", async () => {
+    const stream = await register();
+    await scheduler.advance(1000);
+    stream.answer({ type: "state", isFenced: false, mayShutDown: false });
+    const lastWordMs = scheduler.nowMs;
+    // Nobody takes the streams that are opened in between.
+    await scheduler.advance(5 * SESSION_MS);
+    expect(silences).toEqual([lastWordMs + SESSION_MS + 1]);
+    latest().answer({ type: "registered", brokerEpoch: 18 });
+    const backMs = scheduler.nowMs;
+    await scheduler.advance(5 * SESSION_MS);
+    expect(silences.slice(1)).toEqual([backMs + SESSION_MS + 1]);
+  });
+
+  test("is not told of as lost while the controller says something within each session's length, nor after the close", async () => {
+    const stream = await register();
+    for (let n = 0; n < 10; n++) {
+      await scheduler.advance(SESSION_MS - 1);
+      stream.answer({ type: "state", isFenced: false, mayShutDown: false });
+    }
+    session.close();
+    expect(scheduler.pendingCount).toBe(0);
+    await scheduler.advance(5 * SESSION_MS);
+    expect(silences).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { Deferred } from "../../src/base/deferred.ts";
 import { operationError } from "../../src/base/errors.ts";
-import type { LogEnds, LogStore, PartitionStore } from "../../src/broker/log-store.ts";
+import type { LogEnds, LogStore, ReplicaStore } from "../../src/broker/log-store.ts";
+import type { EpochEnd } from "../../src/log/leader-epoch-cache.ts";
 import type { AppendResult } from "../../src/log/log-appender.ts";
 import type { LogConfig } from "../../src/log/log-config.ts";
 import type { ReadLimit, ReadResult } from "../../src/log/log-reader.ts";
@@ -28,7 +29,7 @@ export function batchOfSize(sizeBytes: number): Buffer {
 }
 
 /** A log in memory whose disk is the test: appends become durable, and reads come back, when it says so. */
-export class FakeLog implements PartitionStore {
+export class FakeLog implements ReplicaStore {
   logStartOffset = 0 as Offset;
   logEndOffset = 0 as Offset;
   durableEndOffset = 0 as Offset;
@@ -39,6 +40,7 @@ export class FakeLog implements PartitionStore {
   /** Reads answer a promise that `finishReads` settles. */
   isOnDisk = false;
   readCount = 0;
+  damage: ReplicaStore["damage"];
   readonly batches: Buffer[] = [];
   readonly listeners = new Set<() => void>();
   #reads: (() => void)[] = [];
@@ -115,6 +117,35 @@ export class FakeLog implements PartitionStore {
     return Promise.resolve(undefined);
   }
 
+  get latestEpoch(): LeaderEpoch {
+    return -1 as LeaderEpoch;
+  }
+
+  endOffsetForEpoch(_epoch: LeaderEpoch): EpochEnd {
+    return { epoch: -1 as LeaderEpoch, endOffset: -1 as Offset };
+  }
+
+  appendReplicated(): AppendResult {
+    return { ok: false, error: "KAFKA_STORAGE_ERROR", message: "a fake log is no replica" };
+  }
+
+  truncateTo(_offset: Offset): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** The end of what is left, at once. */
+  cutDamage(): Promise<Offset> {
+    if (this.damage !== undefined) this.logEndOffset = this.durableEndOffset = this.damage.offset;
+    this.damage = undefined;
+    this.state = "open";
+    this.notify();
+    return Promise.resolve(this.logEndOffset);
+  }
+
+  resetTo(): Promise<void> {
+    return Promise.resolve();
+  }
+
   advanceLogStart(offset: Offset): Promise<void> {
     this.logStartOffset = offset;
     this.notify();
@@ -157,7 +188,7 @@ export class FakeLogs implements LogStore {
   failure: Error | undefined;
   #held: (() => void)[] = [];
 
-  open(tp: TopicPartition, topicId: TopicId, _config: () => LogConfig): Promise<PartitionStore> {
+  open(tp: TopicPartition, topicId: TopicId, _config: () => LogConfig): Promise<ReplicaStore> {
     this.openCount++;
     const { failure } = this;
     if (failure !== undefined) return Promise.reject(failure);

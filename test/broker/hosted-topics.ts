@@ -6,7 +6,7 @@ import { parseBrokerConfig } from "../../src/model/configs.ts";
 import type { BrokerConfig } from "../../src/model/configs.ts";
 import { nodeId } from "../../src/model/ids.ts";
 import type { NodeId, TopicId } from "../../src/model/ids.ts";
-import { leaderEpoch } from "../../src/model/offsets.ts";
+import { leaderEpoch, offset } from "../../src/model/offsets.ts";
 import { Scheduler } from "../../src/sim/scheduler.ts";
 import { SimClock } from "../../src/sim/sim-clock.ts";
 import { topicIdOf } from "../metadata/arbitrary-history.ts";
@@ -28,10 +28,24 @@ export class HostedTopics {
   readonly state = new MetadataState();
   readonly logs = new FakeLogs();
   readonly table: PartitionTable;
+  /** The table is not told of it: `table.contactLost` does that. */
+  isContactLost = false;
   #created = 0;
 
   constructor(config: BrokerConfig = brokerConfig()) {
-    this.table = new PartitionTable({ config }, { image: this.state, logs: this.logs, logger: silentLogger });
+    this.table = new PartitionTable(
+      { nodeId: NODE, config },
+      {
+        image: this.state,
+        logs: this.logs,
+        clock: this.clock,
+        logger: silentLogger,
+        onDamage: () => undefined,
+        onIsrNews: () => undefined,
+        highWatermarkOf: () => offset(0),
+        isContactLost: () => this.isContactLost,
+      },
+    );
     this.commit(registered(NODE, 1));
     this.commit(registered(OTHER, 2));
   }
@@ -40,7 +54,11 @@ export class HostedTopics {
     this.table.apply(this.state.replay(records));
   }
 
-  create(name: string, partitions = 1, fields: { leader?: number; epoch?: number } = {}): TopicId {
+  create(
+    name: string,
+    partitions = 1,
+    fields: { leader?: number; epoch?: number; replicas?: readonly number[]; isr?: readonly number[] } = {},
+  ): TopicId {
     const topicId = topicIdOf(++this.#created);
     const leader = nodeId(fields.leader ?? 1);
     const records: MetadataRecord[] = [{ type: "Topic", name, topicId }];
@@ -49,10 +67,12 @@ export class HostedTopics {
         type: "Partition",
         topicId,
         partition,
-        replicas: [leader],
-        isr: [leader],
+        replicas: (fields.replicas ?? [leader]).map(nodeId),
+        isr: (fields.isr ?? [leader]).map(nodeId),
         elr: [],
         lastKnownElr: [],
+        addingReplicas: [],
+        removingReplicas: [],
         leader,
         leaderEpoch: leaderEpoch(fields.epoch ?? 0),
         partitionEpoch: 0,
@@ -111,6 +131,13 @@ function registered(node: NodeId, brokerEpoch: number): readonly MetadataRecord[
   } as const;
   return [
     record,
-    { type: "BrokerChange", nodeId: node, brokerEpoch, isFenced: false, isShuttingDown: false },
+    {
+      type: "BrokerChange",
+      nodeId: node,
+      brokerEpoch,
+      isFenced: false,
+      isShuttingDown: false,
+      isDrained: false,
+    },
   ];
 }

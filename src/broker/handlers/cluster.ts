@@ -1,6 +1,7 @@
 import { errorMessage, operationError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import { SUPPORTED_FEATURES } from "../../controller/features.ts";
+import { reassignmentsOf } from "../../controller/reassignments.ts";
 import type { QuorumView } from "../../controller/voter-control.ts";
 import type { BrokerImage } from "../../metadata/image.ts";
 import { nodeId } from "../../model/ids.ts";
@@ -8,15 +9,21 @@ import type { QuorumNode } from "../../quorum/quorum-node.ts";
 import { parseReplicaId } from "../../quorum/replica-id.ts";
 import type {
   AddVoterCall,
+  CancelReassignmentsCall,
   BrokerDescription,
   ClusterDescription,
   ClusterOperations,
+  DrainCall,
+  DrainOutcome,
   ElectLeadersCall,
   FeatureDescription,
   LeaderElection,
   QuorumDescription,
   QuorumMemberRole,
   QuorumPosition,
+  ReassignCall,
+  ReassignmentDescription,
+  ReassignmentOutcome,
   RemoveVoterCall,
   UnregisterBrokerCall,
   UpdateFeatureCall,
@@ -92,6 +99,31 @@ export class ClusterHandler implements ClusterOperations {
     return (await this.#metadata.call({ type: "electLeaders", topics: call.topics }, signal)).result;
   }
 
+  async reassignPartitions(
+    { partitions, validateOnly }: ReassignCall,
+    signal: AbortSignal,
+  ): Promise<readonly ReassignmentOutcome[]> {
+    const wanted = partitions.map((one) => ({ ...one, replicas: one.replicas.map((id) => nodeId(id)) }));
+    const request = { type: "reassignPartitions", partitions: wanted, validateOnly } as const;
+    return (await this.#metadata.call(request, signal)).result;
+  }
+
+  async cancelReassignments(
+    { partitions }: CancelReassignmentsCall,
+    signal: AbortSignal,
+  ): Promise<readonly ReassignmentOutcome[]> {
+    return (await this.#metadata.call({ type: "cancelReassignments", partitions }, signal)).result;
+  }
+
+  listReassignments(): readonly ReassignmentDescription[] {
+    return reassignmentsOf(this.#node.image);
+  }
+
+  async drainBroker({ nodeId: id, isDrained }: DrainCall, signal: AbortSignal): Promise<DrainOutcome> {
+    const request = { type: "drainBroker", nodeId: nodeId(id), isDrained } as const;
+    return (await this.#metadata.call(request, signal)).result;
+  }
+
   async updateFeature(call: UpdateFeatureCall, signal: AbortSignal): Promise<FeatureDescription> {
     const { result } = await this.#metadata.call({ type: "updateFeature", ...call }, signal);
     return result;
@@ -142,7 +174,7 @@ export function notInClusterError(node: number): Error {
 
 function describeBroker(broker: BrokerImage): BrokerDescription {
   const { nodeId: id, host, port, rack, brokerHost, peerEndpoint } = broker;
-  const { directoryId, incarnationId, brokerEpoch, isFenced, isShuttingDown } = broker;
+  const { directoryId, incarnationId, brokerEpoch, isFenced, isShuttingDown, isDrained } = broker;
   return {
     nodeId: id,
     host,
@@ -155,6 +187,7 @@ function describeBroker(broker: BrokerImage): BrokerDescription {
     brokerEpoch,
     isFenced,
     isShuttingDown,
+    isDrained,
   };
 }
 

@@ -1,18 +1,17 @@
 import { abortReason, throwIfAborted } from "../../base/abort.ts";
 import { Deferred } from "../../base/deferred.ts";
 import { operationError } from "../../base/errors.ts";
-import { failure } from "../../controller/result.ts";
 import type { ItemOutcome } from "../../controller/result.ts";
 import type { NodeId } from "../../model/ids.ts";
 import type { Offset } from "../../model/offsets.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { CreditFetchSession } from "../fetch-session.ts";
 import type { FetchSession, FetchSink, FetchStreamOptions } from "../fetch-session.ts";
-import { fetchedRecords, fetchRefused, readRefusal } from "../fetched-partition.ts";
+import { fetchedRecords, fetchRefused, readFailure, readRefusal } from "../fetched-partition.ts";
 import type { FetchedPartition } from "../fetched-partition.ts";
 import type { PartitionStore } from "../log-store.ts";
-import { accessRefusal, outcomeOfError, unknownPartition } from "../outcome.ts";
-import type { PartitionRef } from "../outcome.ts";
+import { outcomeOfError, readerRefusal, unknownPartition } from "../outcome.ts";
+import type { PartitionRef, Reader } from "../outcome.ts";
 import type { PartitionTable } from "../partition-table.ts";
 import type { Partition } from "../partition.ts";
 
@@ -33,6 +32,8 @@ export interface FetchCall {
   /** Of all partitions together; 0: 16 MiB. The first batch comes even if it is larger. */
   readonly maxBytes: number;
   readonly readCommitted: boolean;
+  /** A follower may serve it too (KIP-392). Left out: only the leader. */
+  readonly fromFollower?: boolean | undefined;
   readonly partitions: readonly FetchPartition[];
 }
 
@@ -45,6 +46,7 @@ const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 const DEFAULT_PARTITION_MAX_BYTES = 1024 * 1024;
 
 interface Target {
+  readonly reader: Reader;
   readonly item: FetchPartition;
   readonly partition: Partition | undefined;
   readonly log: PartitionStore | undefined;
@@ -95,7 +97,8 @@ export class FetchHandler {
   async fetch(call: FetchCall, signal: AbortSignal): Promise<readonly FetchedPartition[]> {
     throwIfAborted(signal);
     const deadlineMs = this.#clock.monotonicMs() + Math.max(call.maxWaitMs, 0);
-    const targets = await Promise.all(call.partitions.map((item) => this.#resolve(item)));
+    const reader = { nodeId: this.#nodeId, isFollowerEnough: call.fromFollower === true };
+    const targets = await Promise.all(call.partitions.map((item) => this.#resolve(item, reader)));
     for (;;) {
       throwIfAborted(signal);
       // Watched from before the read: what arrives while it runs must end the wait that may follow.
@@ -115,15 +118,17 @@ export class FetchHandler {
     for (const wake of this.#waits) wake();
   }
 
-  async #resolve(item: FetchPartition): Promise<Target> {
+  async #resolve(item: FetchPartition, reader: Reader): Promise<Target> {
     const partition = this.#table.find(item.topic, item.partition);
-    if (partition === undefined) return { item, partition, log: undefined, refusal: unknownPartition(item) };
-    const refusal = accessRefusal(partition, item.leaderEpoch, this.#nodeId);
-    if (refusal !== undefined) return { item, partition, log: undefined, refusal };
+    const refused = (refusal: ItemOutcome): Target => ({ reader, item, partition, log: undefined, refusal });
+    if (partition === undefined) return refused(unknownPartition(item));
+    const refusal = readerRefusal(partition, item.leaderEpoch, reader);
+    if (refusal !== undefined) return refused(refusal);
     try {
-      return { item, partition, log: partition.log ?? (await partition.openedLog()), refusal: undefined };
+      const log = partition.log ?? (await partition.openedLog());
+      return { reader, item, partition, log, refusal: undefined };
     } catch (error: unknown) {
-      return { item, partition, log: undefined, refusal: outcomeOfError(error) };
+      return refused(outcomeOfError(error));
     }
   }
 
@@ -142,13 +147,13 @@ export class FetchHandler {
   }
 
   async #readOne(
-    { item, partition, log, refusal }: Target,
+    { reader, item, partition, log, refusal }: Target,
     budgetBytes: number,
   ): Promise<{ result: FetchedPartition; bytes: number }> {
     if (partition === undefined || log === undefined) {
       return { result: fetchRefused(item, 0, partition, refusal ?? unknownPartition(item)), bytes: 0 };
     }
-    const before = readRefusal(partition, log, item.offset, item.leaderEpoch, this.#nodeId);
+    const before = readRefusal(partition, log, item.offset, item.leaderEpoch, reader);
     if (before !== undefined) return { result: fetchRefused(item, 0, partition, before), bytes: 0 };
     const endOffset = log.durableEndOffset;
     if (item.offset >= endOffset || budgetBytes <= 0) {
@@ -158,10 +163,11 @@ export class FetchHandler {
     try {
       const read = await log.read(item.offset as Offset, maxBytes, { endOffset });
       // Asked again: the leader or the topic may have changed while the disk was busy (H50).
-      const after = accessRefusal(partition, item.leaderEpoch, this.#nodeId);
-      const outcome = after ?? (read.ok ? undefined : failure(read.error, read.message));
-      if (outcome !== undefined || !read.ok) {
-        return { result: fetchRefused(item, 0, partition, outcome ?? unknownPartition(item)), bytes: 0 };
+      const after = readerRefusal(partition, item.leaderEpoch, reader);
+      if (after !== undefined) return { result: fetchRefused(item, 0, partition, after), bytes: 0 };
+      if (!read.ok) {
+        const outcome = readFailure(partition, log, item.offset, read, reader);
+        return { result: fetchRefused(item, 0, partition, outcome), bytes: 0 };
       }
       return { result: fetchedRecords(item, 0, partition, log, read.chunks), bytes: read.sizeBytes };
     } catch (error: unknown) {

@@ -74,6 +74,8 @@ export class OffsetsHandler {
       const text = `${item.timestampMs} is neither a time nor -1 (end), -2 (start) or -3 (largest time)`;
       return answer(NOT_FOUND, failure("INVALID_REQUEST", text));
     }
+    const unsettled = item.timestampMs === LATEST_TIMESTAMP ? unsettledEnd(located.partition) : undefined;
+    if (unsettled !== undefined) return answer(NOT_FOUND, unsettled);
     try {
       return answer((await findOffset(located.log, item.timestampMs)) ?? NOT_FOUND, SUCCESS);
     } catch (error: unknown) {
@@ -126,6 +128,16 @@ export class OffsetsHandler {
       return { partition, log: undefined, outcome: outcomeOfError(error) };
     }
   }
+}
+
+/** Where the partition ends is not known until this leader's first moment is committed (KIP-207, H41). */
+function unsettledEnd(partition: Partition | undefined): ItemOutcome | undefined {
+  const role = partition?.leaderRole;
+  if (role === undefined || role.highWatermark >= role.epochStartOffset) return undefined;
+  return failure(
+    "OFFSET_NOT_AVAILABLE",
+    `the new leader of ${partition?.topic}-${partition?.partition} does not know yet what is committed; try again`,
+  );
 }
 
 async function findOffset(log: PartitionStore, timestampMs: number): Promise<TimestampOffset | undefined> {

@@ -1,19 +1,17 @@
 import { Deferred } from "../../base/deferred.ts";
 import { failure } from "../../controller/result.ts";
 import type { ItemOutcome } from "../../controller/result.ts";
+import { settledReplicas } from "../../metadata/image.ts";
 import { NO_NODE } from "../../model/ids.ts";
+import { requiredInSync } from "../../model/insync.ts";
 import type { NodeId } from "../../model/ids.ts";
 import { BATCH_HEADER_BYTES, isTransactionalBatch } from "../../model/record-batch.ts";
 import type { AppendResult } from "../../log/log-appender.ts";
 import type { Clock, Timer } from "../../platform/clock.ts";
+import type { BrokerSabotage } from "../broker-options.ts";
+import type { LeaderRole } from "../leader-role.ts";
 import type { PartitionStore } from "../log-store.ts";
-import {
-  accessRefusal,
-  internalTopicRefusal,
-  outcomeOfError,
-  replicationRefusal,
-  unknownPartition,
-} from "../outcome.ts";
+import { internalTopicRefusal, leadershipRefusal, outcomeOfError, unknownPartition } from "../outcome.ts";
 import type { PartitionRef } from "../outcome.ts";
 import type { PartitionTable } from "../partition-table.ts";
 import type { Partition } from "../partition.ts";
@@ -72,9 +70,15 @@ export class ProduceHandler {
   readonly #table: PartitionTable;
   readonly #clock: Clock;
   readonly #isContactLost: () => boolean;
+  /** For tests, which must notice it: acks=all is answered as acks=1 is. */
+  readonly #isEarly: boolean;
 
-  constructor(options: { readonly nodeId: NodeId }, deps: ProduceDeps) {
+  constructor(
+    options: { readonly nodeId: NodeId; readonly sabotage?: BrokerSabotage | undefined },
+    deps: ProduceDeps,
+  ) {
     this.#nodeId = options.nodeId;
+    this.#isEarly = options.sabotage === "answerBeforeCommit";
     this.#table = deps.table;
     this.#clock = deps.clock;
     this.#isContactLost = deps.isContactLost;
@@ -130,7 +134,13 @@ export class ProduceHandler {
       run.settle(position, refusedResult(item, partition, refusal));
       return;
     }
-    const { leaderEpoch } = partition.image;
+    const { leaderRole, image } = partition;
+    const { leaderEpoch } = image;
+    if (leaderRole === undefined && partition.isReplicated) {
+      // Its log is still being cut as the leader before wanted it.
+      run.settle(position, refusedResult(item, partition, notLeadingYet(partition, this.#nodeId)));
+      return;
+    }
     const appended = log.append(item.records, { leaderEpoch, origin: "client" });
     if (!appended.ok) {
       run.settle(position, refusedResult(item, partition, failure(appended.error, appended.message)));
@@ -139,21 +149,45 @@ export class ProduceHandler {
       appended.done.catch(() => undefined);
       run.settle(position, acceptedResult(item, partition, log, appended, "none"));
     } else {
+      const isForAll = acks === -1 && leaderRole !== undefined && !this.#isEarly;
+      const complete = (): void =>
+        run.settle(position, this.#completed(item, partition, log, appended, acks));
       appended.done.then(
-        () => run.settle(position, this.#completed(item, partition, log, appended, acks)),
+        () => {
+          if (!isForAll) complete();
+        },
         (error: unknown) => {
-          const outcome = accessRefusal(partition, -1, this.#nodeId) ?? outcomeOfError(error);
+          const outcome = leadershipRefusal(partition, -1, this.#nodeId) ?? outcomeOfError(error);
           run.settle(position, refusedResult(item, partition, outcome));
         },
       );
+      if (isForAll) this.#awaitCommit(run, position, item, partition, leaderRole, appended, complete);
     }
+  }
+
+  /** Until every in-sync replica has it; the own disk is one of them. */
+  #awaitCommit(
+    run: ProduceRun,
+    position: number,
+    item: ProducePartition,
+    partition: Partition,
+    role: LeaderRole,
+    appended: Appended,
+    complete: () => void,
+  ): void {
+    const outcome = (): ItemOutcome =>
+      leadershipRefusal(partition, appended.leaderEpoch, this.#nodeId) ??
+      lostLeadership(partition, this.#nodeId);
+    run.atExpiry(position, () => this.#tooFewReplicas(partition, "NOT_ENOUGH_REPLICAS_AFTER_APPEND"));
+    role.whenCommitted(appended.endOffset, (isCommitted) => {
+      if (isCommitted) complete();
+      else run.settle(position, refusedResult(item, partition, outcome()));
+    });
   }
 
   #refusal(item: ProducePartition, partition: Partition, acks: number): ItemOutcome | undefined {
     const refusal =
-      internalTopicRefusal(item.topic) ??
-      accessRefusal(partition, item.leaderEpoch, this.#nodeId) ??
-      replicationRefusal(partition);
+      internalTopicRefusal(item.topic) ?? leadershipRefusal(partition, item.leaderEpoch, this.#nodeId);
     if (refusal !== undefined) return refusal;
     if (this.#isContactLost()) {
       return failure(
@@ -181,23 +215,26 @@ export class ProduceHandler {
   ): ProduceResult {
     const refusal =
       // A duplicate may come from an epoch before; what was appended now is promised by the leader of that epoch only.
-      accessRefusal(partition, appended.duplicate ? -1 : appended.leaderEpoch, this.#nodeId) ??
+      leadershipRefusal(partition, appended.duplicate ? -1 : appended.leaderEpoch, this.#nodeId) ??
       (acks === -1 ? this.#tooFewReplicas(partition, "NOT_ENOUGH_REPLICAS_AFTER_APPEND") : undefined);
     if (refusal !== undefined) return refusedResult(item, partition, refusal);
-    return acceptedResult(item, partition, log, appended, appended.durability);
+    const replicas = acks === -1 ? partition.image.isr.length : 1;
+    return acceptedResult(item, partition, log, appended, appended.durability, replicas);
   }
 
   #tooFewReplicas(
     partition: Partition,
     error: "NOT_ENOUGH_REPLICAS" | "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
   ): ItemOutcome | undefined {
-    const wanted = this.#table.topic(partition.topic)?.config.minInsyncReplicas ?? 1;
-    const { length } = partition.image.isr;
+    const { isr, replicas } = partition.image;
+    const setting = this.#table.topic(partition.topic)?.config.minInsyncReplicas ?? 0;
+    const wanted = requiredInSync(setting, settledReplicas(partition.image));
+    const { length } = isr;
     if (length >= wanted) return undefined;
     const after = error === "NOT_ENOUGH_REPLICAS" ? "nothing was written" : "it was written and may stay";
     return failure(
       error,
-      `${partition.topic}-${partition.partition} has ${length} in-sync of ${partition.image.replicas.length} replicas, ` +
+      `${partition.topic}-${partition.partition} has ${length} in-sync of ${replicas.length} replicas, ` +
         `acks=all needs min.insync.replicas=${wanted}; ${after}; start the missing brokers or lower the setting`,
     );
   }
@@ -209,6 +246,8 @@ class ProduceRun {
   readonly #clock: Clock;
   readonly #results: (ProduceResult | undefined)[];
   readonly #done = new Deferred<readonly ProduceResult[]>();
+  /** By position: what is known by then of why there is no answer. */
+  readonly #reasons = new Map<number, () => ItemOutcome | undefined>();
   #missing: number;
   #timer: Timer | undefined;
 
@@ -230,6 +269,11 @@ class ProduceRun {
     if (this.#missing === 0) this.#resolve();
   }
 
+  /** When the time is over first, `reason` may say more than that. */
+  atExpiry(position: number, reason: () => ItemOutcome | undefined): void {
+    this.#reasons.set(position, reason);
+  }
+
   finish(): Promise<readonly ProduceResult[]> {
     if (this.#missing === 0) {
       this.#resolve();
@@ -244,7 +288,8 @@ class ProduceRun {
     for (const [position, item] of this.call.partitions.entries()) {
       if (this.isSettled(position)) continue;
       const text = `${item.topic}-${item.partition} gave no answer within ${timeoutMs} ms; the batch may be there or not`;
-      this.settle(position, refusedResult(item, undefined, failure("REQUEST_TIMED_OUT", text)));
+      const outcome = this.#reasons.get(position)?.() ?? failure("REQUEST_TIMED_OUT", text);
+      this.settle(position, refusedResult(item, undefined, outcome));
     }
   }
 
@@ -260,6 +305,7 @@ function acceptedResult(
   log: PartitionStore,
   appended: Appended,
   durability: ProduceResult["durability"],
+  replicas = 0,
 ): ProduceResult {
   const isPromised = durability !== "none";
   return {
@@ -272,7 +318,7 @@ function acceptedResult(
     logStartOffset: log.logStartOffset,
     leaderEpoch: appended.leaderEpoch,
     durability,
-    replicas: isPromised ? 1 : 0,
+    replicas,
     duplicate: appended.duplicate,
     leaderId: partition.image.leader,
   };
@@ -297,6 +343,21 @@ function refusedResult(
     duplicate: false,
     leaderId: partition?.image.leader ?? NO_NODE,
   };
+}
+
+/** The epoch of the append is over. What becomes of the batch the next leader decides. */
+function notLeadingYet({ topic, partition }: Partition, nodeId: NodeId): ItemOutcome {
+  return failure(
+    "NOT_LEADER_OR_FOLLOWER",
+    `broker ${nodeId} is about to lead ${topic}-${partition}; nothing was written. Try again`,
+  );
+}
+
+function lostLeadership({ topic, partition }: Partition, nodeId: NodeId): ItemOutcome {
+  return failure(
+    "NOT_LEADER_OR_FOLLOWER",
+    `broker ${nodeId} lost the leadership of ${topic}-${partition} before all in-sync replicas had the batch; it may stay`,
+  );
 }
 
 function invalidAcks(acks: number): ItemOutcome {

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ProduceHandler } from "../../../src/broker/handlers/produce.ts";
 import type { ProduceCall, ProduceResult } from "../../../src/broker/handlers/produce.ts";
+import { nodeId } from "../../../src/model/ids.ts";
+import { offset } from "../../../src/model/offsets.ts";
+import type { LeaderEpoch } from "../../../src/model/offsets.ts";
 import { baseOffsetOf, leaderEpochOf, recordCountOf } from "../../../src/model/record-batch.ts";
 import { batchOf } from "../fake-logs.ts";
 import { brokerConfig, HostedTopics, NODE } from "../hosted-topics.ts";
@@ -135,7 +138,7 @@ describe("refusals write nothing", () => {
 
   test("fewer in-sync replicas than min.insync.replicas refuse acks=all before the append, and only acks=all", async () => {
     const { hosted, produce } = setUp();
-    const topicId = hosted.create("a");
+    const topicId = hosted.create("a", 1, { replicas: [1, 2], isr: [1] });
     hosted.setConfig(topicId, "min.insync.replicas", "2");
     const refused = await produce("a");
     expect(refused.error).toBe("NOT_ENOUGH_REPLICAS");
@@ -144,21 +147,47 @@ describe("refusals write nothing", () => {
     expect((await produce("a", ["x"], { acks: 1 })).error).toBe("NONE");
   });
 
-  test("min.insync.replicas is asked again when the batch is durable", async () => {
+  test("a batch that too few replicas have when the time is over is told from one that is only late", async () => {
     const { hosted, produce } = setUp();
-    const topicId = hosted.create("a");
+    const topicId = hosted.create("a", 1, { replicas: [1, 2], isr: [1] });
     const log = hosted.logs.at("a", 0);
     log.isInstant = false;
     const producing = produce("a");
     expect(await isSettled(producing)).toBe(false);
     hosted.setConfig(topicId, "min.insync.replicas", "2");
     log.sync();
+    expect(await isSettled(producing)).toBe(false);
+    await hosted.scheduler.advance(30_000);
     expect(await producing).toMatchObject({ error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND", baseOffset: -1 });
+  });
+
+  test("acks=all is answered when the slowest in-sync replica has the batch, acks=1 when this broker has it", async () => {
+    const { hosted, produce } = setUp();
+    hosted.create("a", 1, { replicas: [1, 2], isr: [1, 2] });
+    const all = produce("a");
+    expect(await isSettled(all)).toBe(false);
+    expect(await produce("a", ["y"], { acks: 1 })).toMatchObject({
+      error: "NONE",
+      baseOffset: 1,
+      replicas: 1,
+    });
+    const role = hosted.table.find("a", 0)!.leaderRole!;
+    const follower = { nodeId: nodeId(2), brokerEpoch: 2 };
+    const at = { leaderEpoch: role.leaderEpoch, logEndOffset: offset(0), lastEpoch: -1 as LeaderEpoch };
+    expect(role.follow(follower, at)).toEqual({ type: "ok" });
+    role.progress(follower, offset(1));
+    expect(await all).toMatchObject({ error: "NONE", baseOffset: 0, replicas: 2, durability: "synced" });
+  });
+
+  test("a partition of one replica needs no more than that one", async () => {
+    const { hosted, produce } = setUp();
+    hosted.setConfig(hosted.create("a"), "min.insync.replicas", "2");
+    expect(await produce("a")).toMatchObject({ error: "NONE", replicas: 1 });
   });
 
   test("the broker's own min.insync.replicas holds for topics without one", async () => {
     const { hosted, produce } = setUp(new HostedTopics(brokerConfig({ "min.insync.replicas": "2" })));
-    hosted.create("a");
+    hosted.create("a", 1, { replicas: [1, 2], isr: [1] });
     expect((await produce("a")).error).toBe("NOT_ENOUGH_REPLICAS");
   });
 
