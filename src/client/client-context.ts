@@ -8,6 +8,8 @@ import type { ClientTransport } from "./transport.ts";
 /** What every part of one client shares. */
 export interface ClientContext {
   readonly clientId: string;
+  /** Where this client is, as the brokers' `broker.rack` names it; empty: not known. */
+  readonly rack: string;
   /** Bound of one attempt of a request. */
   readonly requestTimeoutMs: number;
   /** Pauses between attempts. */

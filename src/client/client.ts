@@ -22,6 +22,8 @@ export interface LograftClientOptions {
   readonly brokers: readonly string[];
   /** A name for logs and quotas. Default "lograft". */
   readonly clientId?: string;
+  /** Where this client runs, as the brokers' `broker.rack` names it; for consumers with `readFrom: "closest"`. */
+  readonly rack?: string;
   /** How records travel: `direct` (default), or `grpc-js` to go through the plain gRPC library. */
   readonly lane?: ClientLane;
   /** Bound of one attempt of a request. Default 30 s. */
@@ -76,7 +78,8 @@ export class LograftClient implements AsyncDisposable {
       },
       { clock, random, logger, transport },
     );
-    this.#context = { clientId, requestTimeoutMs, retry, clock, random, logger, transport, metadata };
+    const rack = options.rack ?? "";
+    this.#context = { clientId, rack, requestTimeoutMs, retry, clock, random, logger, transport, metadata };
     this.#signal = options.signal;
     if (options.signal?.aborted === true) throw abortReason(options.signal);
     options.signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -105,7 +108,7 @@ export class LograftClient implements AsyncDisposable {
   /** @throws LograftError INVALID_ARGUMENT, CLOSED. */
   consumer(options: ConsumerOptions): Consumer {
     this.#assertOpen();
-    const consumer = new Consumer(resolveConsumerOptions(options), {
+    const consumer = new Consumer(resolveConsumerOptions(options, this.#context.rack), {
       context: this.#context,
       onClosed: (closed) => this.#consumers.delete(closed),
     });

@@ -2,14 +2,20 @@ import { errorCodeOf } from "../model/error-code.ts";
 import { shownTopic } from "../model/topic-partition.ts";
 import { answered, checked, itemError } from "./admin-calls.ts";
 import type { AdminCalls } from "./admin-calls.ts";
-import type { AdminOptions, ItemOptions } from "./admin-types.ts";
+import type { AdminOptions, ItemOptions, ValidateOptions } from "./admin-types.ts";
 import type {
   ClusterDetails,
+  DrainedBroker,
   ElectedLeader,
   FeatureLevel,
+  PartitionReassignment,
   PartitionState,
   QuorumDetails,
+  ReassignedPartition,
+  WantedReplicas,
 } from "./cluster-types.ts";
+import type { TopicPartitionRef } from "./consumer-types.ts";
+import type { ReassignmentResult } from "../rpc/admin-messages.ts";
 
 /** A question that one broker shall answer: by its address ("host:port"), else any. */
 export interface AddressedOptions extends AdminOptions {
@@ -108,6 +114,51 @@ export class ClusterAdmin {
   }
 
   /**
+   * Moves partitions to other brokers. Resolves when they are on their way: `listReassignments` tells of those until they
+   * are there. @throws ProtocolError INVALID_REPLICA_ASSIGNMENT (a broker that is not registered, fenced, drained, or named
+   * twice), REASSIGNMENT_IN_PROGRESS, UNKNOWN_TOPIC_OR_PARTITION.
+   */
+  async reassignPartitions(
+    partitions: readonly WantedReplicas[],
+    options: ItemOptions & ValidateOptions = {},
+  ): Promise<ReassignedPartition[]> {
+    const request = { partitions, validateOnly: options.validateOnly ?? false };
+    const { results } = await this.#calls.change("ReassignPartitions", request, options);
+    return checked(results.map(reassigned), options);
+  }
+
+  /**
+   * Lets partitions that are on their way (all, unless some are named) go back to where they came from.
+   * @throws ProtocolError NO_REASSIGNMENT_IN_PROGRESS; INVALID_REPLICA_ASSIGNMENT where only new replicas are in sync.
+   */
+  async cancelReassignments(
+    options: ItemOptions & { readonly partitions?: readonly TopicPartitionRef[] } = {},
+  ): Promise<ReassignedPartition[]> {
+    const { partitions = [] } = options;
+    const request = { partitions, allPartitions: options.partitions === undefined };
+    const { results } = await this.#calls.change("CancelReassignments", request, options);
+    return checked(results.map(reassigned), options);
+  }
+
+  /** Partitions on their way, by topic and number, as the broker that answers knows them. */
+  async listReassignments(options: AddressedOptions = {}): Promise<readonly PartitionReassignment[]> {
+    return (await this.#calls.askAt(options.address, "ListReassignments", {}, options)).reassignments;
+  }
+
+  /**
+   * Takes a broker out of use: others lead what they can, and it gets no new replicas, also after a restart, until
+   * `undrainNode`. It goes on holding what it holds. @throws ProtocolError BROKER_ID_NOT_REGISTERED.
+   */
+  async drainNode(nodeId: number, options: AdminOptions = {}): Promise<DrainedBroker> {
+    return this.#calls.change("DrainBroker", { nodeId, isDrained: true }, options);
+  }
+
+  /** Gives a broker back to use; leaders return to it by and by, or by `electLeaders`. */
+  async undrainNode(nodeId: number, options: AdminOptions = {}): Promise<DrainedBroker> {
+    return this.#calls.change("DrainBroker", { nodeId, isDrained: false }, options);
+  }
+
+  /**
    * Finalizes a level of a feature; answers the feature as it then is. @throws ProtocolError FEATURE_UPDATE_FAILED when
    * a broker does not support it, INVALID_UPDATE_VERSION.
    */
@@ -123,4 +174,8 @@ export class ClusterAdmin {
     const { feature } = await this.#calls.change("UpdateFeature", request, options);
     return answered(feature, "UpdateFeature");
   }
+}
+
+function reassigned({ topic, partition, errorCode, errorMessage }: ReassignmentResult): ReassignedPartition {
+  return { topic, partition, error: itemError(errorCode, errorMessage, `${topic}-${partition}`) };
 }

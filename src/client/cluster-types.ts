@@ -22,6 +22,8 @@ export interface ClusterBroker {
   readonly isFenced: boolean;
   /** Its leaderships are being moved away. */
   readonly isShuttingDown: boolean;
+  /** It gets no new replicas and leads nothing that others can lead. */
+  readonly isDrained: boolean;
 }
 
 /** A feature level of the cluster, and the levels that the answering broker supports. */
@@ -108,6 +110,36 @@ export interface PartitionState extends TopicPartitionRef {
   /** The first one is the preferred leader. */
   readonly replicas: readonly number[];
   readonly isr: readonly number[];
+}
+
+/** Where a partition shall be. */
+export interface WantedReplicas extends TopicPartitionRef {
+  /** The preferred leader first. */
+  readonly replicas: readonly number[];
+}
+
+/** What became of one partition that was to move, or to stay. */
+export interface ReassignedPartition extends TopicPartitionRef {
+  readonly error: ProtocolError | undefined;
+}
+
+/** A partition on its way to other brokers. */
+export interface PartitionReassignment extends TopicPartitionRef {
+  /** Where it goes to, the preferred leader first. */
+  readonly target: readonly number[];
+  /** Those of the target that were no replicas before. */
+  readonly addingReplicas: readonly number[];
+  /** They go once all of the target are in sync. */
+  readonly removingReplicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
+/** Leaderships after a broker was drained or given back to use. */
+export interface DrainedBroker {
+  /** Went to others. */
+  readonly movedLeaders: number;
+  /** What it leads now; of a drained broker what nobody else can lead. */
+  readonly ledPartitions: number;
 }
 
 /** What became of one partition whose leader was to be elected. */

@@ -3,6 +3,7 @@ import { operationError } from "../base/errors.ts";
 import { DEFAULT_MAX_INFLATED_BYTES } from "../model/record-reader.ts";
 import type { ConsumedBatch, ConsumedRecord } from "./consumed-batch.ts";
 import { within } from "./producer-types.ts";
+import type { ReadFrom } from "./read-source.ts";
 
 /** A partition of a topic. */
 export interface TopicPartitionRef {
@@ -48,6 +49,13 @@ export interface ConsumerOptions {
   readonly minBytes?: number;
   /** Default 500. */
   readonly maxWaitMs?: number;
+  /**
+   * "leader" (default), or "closest": from an in-sync replica in the client's `rack`, the leader first if it is there, and
+   * from the leader where there is none (KIP-392). A follower knows of new records a moment later than the leader. When one
+   * fails, its partitions are read from their leaders for 30 s, or until the metadata show a change; only a leader's word
+   * resets a position.
+   */
+  readonly readFrom?: ReadFrom;
   /** Default "read_uncommitted". */
   readonly isolation?: "read_committed" | "read_uncommitted";
   /**
@@ -70,6 +78,7 @@ export interface ResolvedConsumerOptions {
   readonly maxMessageBytes: number;
   readonly minBytes: number;
   readonly maxWaitMs: number;
+  readonly readFrom: ReadFrom;
   readonly isReadCommitted: boolean;
   readonly autoOffsetReset: "earliest" | "latest" | "none";
   readonly checkCrcs: boolean;
@@ -107,12 +116,19 @@ export type RunOptions = {
     }
 );
 
-/** @throws LograftError INVALID_ARGUMENT. */
-export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsumerOptions {
+/** `rack`: the client's, empty: not known. @throws LograftError INVALID_ARGUMENT. */
+export function resolveConsumerOptions(options: ConsumerOptions, rack: string): ResolvedConsumerOptions {
   const from = options.from ?? "beginning";
   const assign = [...(options.assign ?? []), ...(options.topics ?? []).map((topic) => ({ topic, from }))];
   if (assign.length === 0) {
     throw operationError("INVALID_ARGUMENT", "a consumer reads something: give assign or topics");
+  }
+  const readFrom = options.readFrom ?? "leader";
+  if (readFrom === "closest" && rack === "") {
+    throw operationError(
+      "INVALID_ARGUMENT",
+      'readFrom is "closest", but the client does not know where it is: give the client its rack',
+    );
   }
   const maxMessageBytes = within("maxMessageBytes", options.maxMessageBytes ?? 1 << 20, 64 * 1024, 16 << 20);
   return {
@@ -126,6 +142,7 @@ export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsum
     ),
     minBytes: within("minBytes", options.minBytes ?? 0, 0, 2 ** 31),
     maxWaitMs: within("maxWaitMs", options.maxWaitMs ?? 500, 0, 2 ** 31),
+    readFrom,
     isReadCommitted: options.isolation === "read_committed",
     autoOffsetReset: options.autoOffsetReset ?? "earliest",
     checkCrcs: options.checkCrcs ?? true,

@@ -139,8 +139,10 @@ export class FetchLane implements ReaderLane {
     this.#adds.clear();
     this.#removes.clear();
     this.#outstandingBytes += creditBytes;
-    const { maxMessageBytes, minBytes, maxWaitMs, isReadCommitted } = this.#options;
-    const options = { maxMessageBytes, minBytes, maxWaitMs, readCommitted: isReadCommitted };
+    const { maxMessageBytes, minBytes, maxWaitMs, isReadCommitted: readCommitted, readFrom } = this.#options;
+    // For all partitions of the stream: those whose leader the broker is are served by it as the leader all the same.
+    const fromFollower = readFrom === "closest";
+    const options = { maxMessageBytes, minBytes, maxWaitMs, readCommitted, fromFollower };
     // The answer of `send` is no concern here: these messages are small, and few by the rule above.
     stream.send(encodeFetchStreamRequest({ add, remove, creditBytes, ...(isFirst ? { options } : {}) }));
   }

@@ -6,8 +6,10 @@ import type { ClientContext } from "./client-context.ts";
 import type { ResolvedConsumerOptions, StartPosition } from "./consumer-types.ts";
 import { isLograftError } from "./errors.ts";
 import { FetchLane, type FetchLaneListener } from "./fetch-lane.ts";
+import type { PartitionInfo } from "./metadata-cache.ts";
 import { listOffsetsAt, lookupTimestamp } from "./offset-lookup.ts";
 import { PartitionReader } from "./partition-reader.ts";
+import { ReadSource } from "./read-source.ts";
 
 /** What the consumer hears. */
 export interface FetcherListener {
@@ -56,9 +58,15 @@ export class Fetcher implements FetchLaneListener {
 
   /** A new reader, which starts to fetch. */
   add(topic: string, partition: number, start: StartPosition): PartitionReader {
-    const reader = new PartitionReader(
-      { topic, partition, start, nowMs: this.#context.clock.monotonicMs(), consumer: this.#options },
-      { backoff: new Backoff(this.#context.retry, this.#context) },
+    const { clock, metadata, rack, retry } = this.#context;
+    const { readFrom } = this.#options;
+    const source = new ReadSource(
+      { readFrom, rack },
+      { clock, rackOf: (nodeId) => metadata.rackOf(nodeId), onReturn: () => this.#reroute(reader) },
+    );
+    const reader: PartitionReader = new PartitionReader(
+      { topic, partition, start, nowMs: clock.monotonicMs(), consumer: this.#options },
+      { backoff: new Backoff(retry, this.#context), source },
     );
     this.#readers.add(reader);
     this.#settle(reader);
@@ -89,7 +97,8 @@ export class Fetcher implements FetchLaneListener {
 
   /** The batch at the reader's position is damaged: fetch it again, a bounded number of times. */
   onCorrupt(reader: PartitionReader, error: LograftError): void {
-    reader.corruptCount++;
+    if (reader.isFromFollower) this.#avoidFollowers(reader);
+    else reader.corruptCount++;
     this.#detach(reader, true);
     if (reader.corruptCount >= MAX_CORRUPT_READS) {
       this.#listener.onFatal(error);
@@ -103,12 +112,17 @@ export class Fetcher implements FetchLaneListener {
     const waiting = [...this.#unrouted];
     this.#unrouted.clear();
     for (const reader of waiting) this.#settle(reader);
+    // The way to the leader is corrected by its refusal; that another replica is closer now nobody else tells.
+    for (const reader of this.#readers) if (reader.source.isClosest) this.#reroute(reader);
   }
 
   close(): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(operationError("CLOSED", "the consumer is closed"));
-    for (const reader of this.#readers) reader.retryTimer?.cancel();
+    for (const reader of this.#readers) {
+      reader.retryTimer?.cancel();
+      reader.source.close();
+    }
     for (const lane of this.#lanes.values()) lane.close();
     this.#lanes.clear();
   }
@@ -127,8 +141,11 @@ export class Fetcher implements FetchLaneListener {
     if (this.#lanes.get(lane.address) === lane) this.#lanes.delete(lane.address);
     lane.close();
     this.#shareCredit();
-    for (const reader of readers) reader.drop();
-    if (!error.retriable) {
+    for (const reader of readers) {
+      reader.drop();
+      if (reader.isFromFollower) this.#avoidFollowers(reader);
+    }
+    if (!error.retriable && readers.some(({ isFromFollower }) => !isFromFollower)) {
       this.#listener.onFatal(error);
       return;
     }
@@ -144,16 +161,42 @@ export class Fetcher implements FetchLaneListener {
     const { metadata } = this.#context;
     const topic = metadata.topic(reader.topic);
     if (topic !== undefined && !this.#isSameTopic(reader, topic.topicId)) return;
-    const leaderId = topic?.partitions[reader.partition]?.leaderId ?? -1;
-    const address = leaderId < 0 ? undefined : metadata.addressOf(leaderId);
-    if (address === undefined) {
+    const info = topic?.partitions[reader.partition];
+    const address = info === undefined || info.leaderId < 0 ? undefined : metadata.addressOf(info.leaderId);
+    if (info === undefined || address === undefined) {
       this.#unrouted.add(reader);
       metadata.requestUpdate();
       return;
     }
     this.#unrouted.delete(reader);
-    if (reader.position === undefined) this.#lookUp(reader, address);
-    else this.#laneTo(address).add(reader);
+    // Positions are asked of the leader, whoever is read from: it knows first where the partition ends.
+    if (reader.position === undefined) {
+      this.#lookUp(reader, address);
+      return;
+    }
+    const source = metadata.addressOf(reader.source.choose(info)) ?? address;
+    reader.isFromFollower = source !== address;
+    this.#laneTo(source).add(reader);
+  }
+
+  /** Moves the reader to the broker that it would be read from if it began now. */
+  #reroute(reader: PartitionReader): void {
+    const { lane } = reader;
+    const info = this.#infoOf(reader);
+    if (lane === undefined || info === undefined || this.#closing.signal.aborted) return;
+    const address = this.#context.metadata.addressOf(reader.source.choose(info));
+    if (address === undefined || address === lane.address) return;
+    this.#detach(reader, true);
+    this.#settle(reader);
+  }
+
+  #infoOf({ topic, partition }: PartitionReader): PartitionInfo | undefined {
+    return this.#context.metadata.topic(topic)?.partitions[partition];
+  }
+
+  #avoidFollowers(reader: PartitionReader): void {
+    const info = this.#infoOf(reader);
+    if (info !== undefined) reader.source.avoidFollowers(info);
   }
 
   /** A topic that was deleted and made again has the name and none of the offsets (H24). */
@@ -231,7 +274,13 @@ export class Fetcher implements FetchLaneListener {
       context,
     });
     this.#detach(reader, false);
-    if (name === "OFFSET_OUT_OF_RANGE") {
+    if (reader.isFromFollower) {
+      // Whatever it is, the leader knows better; above all whether an offset exists (KIP-392).
+      this.#avoidFollowers(reader);
+      if (refreshesMetadata(name)) this.#context.metadata.requestUpdate();
+      this.#listener.onRetriedError(error);
+      this.#settle(reader);
+    } else if (name === "OFFSET_OUT_OF_RANGE") {
       this.#onOutOfRange(reader, error);
     } else if (name === "CORRUPT_MESSAGE" && ++reader.corruptCount >= MAX_CORRUPT_READS) {
       // As for a batch found damaged here: another broker may come to lead, but not for ever.

@@ -35,12 +35,17 @@ export type { AddressedOptions } from "./cluster-admin.ts";
 export type {
   ClusterBroker,
   ClusterDetails,
+  DrainedBroker,
   ElectedLeader,
   FeatureLevel,
+  PartitionReassignment,
   PartitionState,
   QuorumDetails,
   QuorumReplica,
+  ReassignedPartition,
+  WantedReplicas,
 } from "./cluster-types.ts";
+export type { ReadFrom } from "./read-source.ts";
 export type { FoundOffset } from "./offset-lookup.ts";
 export { DeliveryError, isLograftError, type DeliveryErrorOptions, type DeliveryOutcome } from "./errors.ts";
 export { LograftError, type OperationErrorCode } from "../base/errors.ts";

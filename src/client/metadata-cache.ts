@@ -84,6 +84,9 @@ export class MetadataCache {
   readonly #listeners = new Set<() => void>();
   readonly #closing = new AbortController();
   #addresses = new Map<number, string>();
+  #racks = new Map<number, string>();
+  /** Whose answer the present picture is. */
+  #answeredBy: string | undefined;
   #clusterId = "";
   #isInFlight = false;
   #isAgainWanted = false;
@@ -115,6 +118,11 @@ export class MetadataCache {
   /** "host:port" of a broker. */
   addressOf(nodeId: number): string | undefined {
     return this.#addresses.get(nodeId);
+  }
+
+  /** Where a broker is; undefined or empty: not known. */
+  rackOf(nodeId: number): string | undefined {
+    return this.#racks.get(nodeId);
   }
 
   /** Addresses worth asking, in a random order that spreads the clients: known brokers, then the bootstrap list. */
@@ -258,20 +266,39 @@ export class MetadataCache {
     for (const [name, { info, allowAutoCreate }] of this.#topics) {
       (info === undefined && allowAutoCreate ? missing : others).push(name);
     }
-    if (missing.length > 0) await this.#askFor(missing, true);
-    if (others.length > 0) await this.#askFor(others, false);
+    const addresses = this.#candidatesInTurn();
+    if (missing.length > 0) await this.#askFor(addresses, missing, true);
+    if (others.length > 0) await this.#askFor(addresses, others, false);
   }
 
-  async #askFor(topics: readonly string[], allowAutoCreate: boolean): Promise<void> {
+  /**
+   * The one that answered last comes last. A broker that was cut off from the others names the leaders of before, in an
+   * epoch that the client knows already, so nothing shows that it is behind but the refusal of the leader it names, which
+   * may be itself (H31). With another one asked each time its answers hold a client for two questions at most, and no
+   * broker has to know how old its own picture is.
+   */
+  #candidatesInTurn(): readonly string[] {
+    const addresses = this.candidates();
+    const at = this.#answeredBy === undefined ? -1 : addresses.indexOf(this.#answeredBy);
+    if (at >= 0) addresses.push(...addresses.splice(at, 1));
+    return addresses;
+  }
+
+  async #askFor(
+    addresses: readonly string[],
+    topics: readonly string[],
+    allowAutoCreate: boolean,
+  ): Promise<void> {
     const request = { topics, allTopics: false, allowAutoCreate };
     let failure: unknown;
-    for (const address of this.candidates()) {
+    for (const address of addresses) {
       try {
         const response = await this.#deps.transport.call(address, "Metadata", request, {
           timeoutMs: Math.min(this.#options.requestTimeoutMs, ATTEMPT_TIMEOUT_MS),
           signal: this.#closing.signal,
         });
         this.#apply(response);
+        this.#answeredBy = address;
         return;
       } catch (error: unknown) {
         if (this.#closing.signal.aborted) throw error;
@@ -300,6 +327,7 @@ export class MetadataCache {
           host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
         ]),
       );
+      this.#racks = new Map(response.brokers.map(({ nodeId, rack }) => [nodeId, rack]));
     }
     for (const topic of response.topics) {
       const tracked = this.#topics.get(topic.name);

@@ -11,6 +11,7 @@ import type { Timer } from "../platform/clock.ts";
 import type { FetchPartitionData } from "../rpc/messages.ts";
 import { ConsumedBatch } from "./consumed-batch.ts";
 import type { ResolvedConsumerOptions, StartPosition } from "./consumer-types.ts";
+import type { ReadSource } from "./read-source.ts";
 
 /** What carries partitions from a broker. */
 export interface ReaderLane {
@@ -41,6 +42,7 @@ export class PartitionReader {
   readonly topic: string;
   readonly partition: number;
   readonly backoff: Backoff;
+  readonly source: ReadSource;
   readonly #options: ResolvedConsumerOptions;
   /** Where to begin, as long as it is not an offset. */
   start: StartPosition | undefined;
@@ -54,6 +56,8 @@ export class PartitionReader {
   isPaused = false;
   /** The stream that carries the partition now. */
   lane: ReaderLane | undefined;
+  /** The stream comes from a follower: what it says of the partition is not the last word. */
+  isFromFollower = false;
   /** Set while it waits to be tried again. */
   retryTimer: Timer | undefined;
   /** Its position is being asked for. */
@@ -76,13 +80,14 @@ export class PartitionReader {
       readonly nowMs: number;
       readonly consumer: ResolvedConsumerOptions;
     },
-    deps: { readonly backoff: Backoff },
+    deps: { readonly backoff: Backoff; readonly source: ReadSource },
   ) {
     this.topic = options.topic;
     this.partition = options.partition;
     this.lastNewsMs = options.nowMs;
     this.#options = options.consumer;
     this.backoff = deps.backoff;
+    this.source = deps.source;
     this.moveTo(options.start);
   }
 

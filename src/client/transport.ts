@@ -19,10 +19,18 @@ import type {
   DescribeQuorumResponse,
   DescribeTopicsRequest,
   DescribeTopicsResponse,
+  DrainBrokerRequest,
+  DrainBrokerResponse,
   ElectLeadersRequest,
   ElectLeadersResponse,
+  CancelReassignmentsRequest,
+  CancelReassignmentsResponse,
+  ListReassignmentsRequest,
+  ListReassignmentsResponse,
   ListTopicsRequest,
   ListTopicsResponse,
+  ReassignPartitionsRequest,
+  ReassignPartitionsResponse,
   RemoveVoterRequest,
   RemoveVoterResponse,
   UnregisterBrokerRequest,
@@ -83,6 +91,19 @@ export interface UnaryMethods {
     readonly response: UnregisterBrokerResponse;
   };
   readonly ElectLeaders: { readonly request: ElectLeadersRequest; readonly response: ElectLeadersResponse };
+  readonly ReassignPartitions: {
+    readonly request: ReassignPartitionsRequest;
+    readonly response: ReassignPartitionsResponse;
+  };
+  readonly CancelReassignments: {
+    readonly request: CancelReassignmentsRequest;
+    readonly response: CancelReassignmentsResponse;
+  };
+  readonly ListReassignments: {
+    readonly request: ListReassignmentsRequest;
+    readonly response: ListReassignmentsResponse;
+  };
+  readonly DrainBroker: { readonly request: DrainBrokerRequest; readonly response: DrainBrokerResponse };
   readonly UpdateFeature: {
     readonly request: UpdateFeatureRequest;
     readonly response: UpdateFeatureResponse;
@@ -110,6 +131,10 @@ export const UNARY_SERVICES: { readonly [M in UnaryMethod]: "ClientService" | "A
   RemoveVoter: "AdminService",
   UnregisterBroker: "AdminService",
   ElectLeaders: "AdminService",
+  ReassignPartitions: "AdminService",
+  CancelReassignments: "AdminService",
+  ListReassignments: "AdminService",
+  DrainBroker: "AdminService",
   UpdateFeature: "AdminService",
 };
 

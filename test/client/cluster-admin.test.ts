@@ -111,6 +111,70 @@ describe("electLeaders", () => {
   });
 });
 
+describe("moving partitions", () => {
+  const results = [
+    { topic: "t", partition: 0, errorCode: 0, errorMessage: "" },
+    {
+      topic: "t",
+      partition: 1,
+      errorCode: errorCodeOf("REASSIGNMENT_IN_PROGRESS"),
+      errorMessage: "it moves",
+    },
+  ];
+
+  test("sends what was asked for, once; each partition comes out by itself", async () => {
+    const { client, cluster, settle } = harness({ topics: {} });
+    const seen: unknown[] = [];
+    cluster.answers.ReassignPartitions = (request) => (seen.push(request), { results });
+    cluster.answers.CancelReassignments = (request) => (seen.push(request), { results: [] });
+    const admin = client.admin();
+    const wanted = [{ topic: "t", partition: 0, replicas: [1, 2] }];
+    const moved = await settle(admin.reassignPartitions(wanted, { throwOnError: false, validateOnly: true }));
+    expect(moved.map(({ partition, error }) => [partition, error?.message])).toEqual([
+      [0, undefined],
+      [1, "t-1: it moves"],
+    ]);
+    expect(await settle(failureOf(admin.reassignPartitions(wanted)))).toMatchObject({
+      code: "REASSIGNMENT_IN_PROGRESS",
+    });
+    await settle(admin.cancelReassignments());
+    await settle(admin.cancelReassignments({ partitions: [{ topic: "t", partition: 1 }] }));
+    expect(seen).toEqual([
+      { partitions: wanted, validateOnly: true },
+      { partitions: wanted, validateOnly: false },
+      { partitions: [], allPartitions: true },
+      { partitions: [{ topic: "t", partition: 1 }], allPartitions: false },
+    ]);
+  });
+
+  test("what is under way is asked of any broker", async () => {
+    const { client, cluster, settle } = harness({ topics: {} });
+    const moving = {
+      topic: "t",
+      partition: 0,
+      target: [1, 2],
+      addingReplicas: [2],
+      removingReplicas: [3],
+      isr: [1, 3],
+    };
+    cluster.answers.ListReassignments = () => ({ reassignments: [moving] });
+    expect(await settle(client.admin().listReassignments())).toEqual([moving]);
+  });
+
+  test("a broker is drained and given back by the same call", async () => {
+    const { client, cluster, settle } = harness({ topics: {} });
+    const seen: unknown[] = [];
+    const answer = { movedLeaders: 3, ledPartitions: 1 };
+    cluster.answers.DrainBroker = (request) => (seen.push(request), answer);
+    expect(await settle(client.admin().drainNode(2))).toEqual(answer);
+    expect(await settle(client.admin().undrainNode(2))).toEqual(answer);
+    expect(seen).toEqual([
+      { nodeId: 2, isDrained: true },
+      { nodeId: 2, isDrained: false },
+    ]);
+  });
+});
+
 test("listPartitions flattens the topics, and an unknown one is thrown", async () => {
   const { client, settle } = harness({ topics: { t: 2 }, brokers: 2 });
   const admin = client.admin();

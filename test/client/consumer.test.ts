@@ -255,6 +255,23 @@ describe("bounds", () => {
 });
 
 describe("failures", () => {
+  test("a leader that was cut off and takes itself for the leader still is left behind within half a second (H31)", async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const h = harness({ topics: { t: 1 }, brokers: 3 }, {}, seed);
+      const consumer = h.client.consumer({ topics: ["t"] });
+      await h.settle(consumer.ready());
+      await h.scheduler.advance(2000);
+      expect(h.cluster.carriers("t", 0)).toEqual([0]);
+      h.cluster.behind = new Set([0]);
+      h.cluster.staleLeaders.set("t-0", { leaderId: 0, leaderEpoch: 0 });
+      h.cluster.moveLeader("t", 0, 1);
+      h.cluster.inject("t", 0, { error: "NOT_LEADER_OR_FOLLOWER" });
+      await h.scheduler.advance(500);
+      expect(h.cluster.carriers("t", 0), `seed ${seed}`).toEqual([1]);
+      await h.settle(h.client.close());
+    }
+  });
+
   test("an iteration survives lost connections and moved leaders, and gives each record once in order", async () => {
     const h = harness({ topics: { t: 1 }, brokers: 3, latencyMs: 2 });
     const values = await fill(h, "t", 0, 300, 60);

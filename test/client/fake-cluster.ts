@@ -41,6 +41,7 @@ interface FetchState {
   readonly partitions: Map<string, { request: FetchPartition; offset: number }>;
   credit: number;
   maxMessageBytes: number;
+  fromFollower: boolean;
 }
 
 /** A cluster of fake brokers behind the transport port: real messages, real batches, virtual time, faults on demand. */
@@ -62,8 +63,14 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
   readonly answers: { [M in UnaryMethod]?: (request: unknown, address: string) => unknown } = {};
   /** Brokers that refuse connections. */
   readonly down = new Set<number>();
-  /** Leaders that metadata still names although they are no longer. */
+  /** Brokers that are behind; undefined: all are. */
+  behind: ReadonlySet<number> | undefined;
+  /** Leaders that the metadata of those who are behind still name although they are no longer. */
   readonly staleLeaders = new Map<string, { leaderId: number; leaderEpoch: number }>();
+  /** Where brokers are. */
+  readonly racks = new Map<number, string>();
+  /** In-sync replicas, by "topic-partition", where there are more than the leader. */
+  readonly inSync = new Map<string, readonly number[]>();
   /** When false, fetch streams only take requests. */
   servesFetch = true;
   unansweredBytesMax = 0;
@@ -118,7 +125,7 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     }
     const answer = this.answers[method];
     if (answer !== undefined) return answer(request, address) as UnaryMethods[M]["response"];
-    return this.#answer(method, request) as UnaryMethods[M]["response"];
+    return this.#answer(method, request, address) as UnaryMethods[M]["response"];
   }
 
   openStream(address: string, method: string): FakeStream {
@@ -133,7 +140,12 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
       const windowBytes = this.#options.windowBytes ?? 1 << 20;
       stream.answer(encodeProduceResponse({ correlationId: 0, results: [], windowBytes, throttleTimeMs: 0 }));
     } else {
-      this.#fetches.set(stream, { partitions: new Map(), credit: 0, maxMessageBytes: 1 << 20 });
+      this.#fetches.set(stream, {
+        partitions: new Map(),
+        credit: 0,
+        maxMessageBytes: 1 << 20,
+        fromFollower: false,
+      });
     }
     return stream;
   }
@@ -175,14 +187,21 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     }
   }
 
+  /** Brokers whose fetch streams carry the partition. */
+  carriers(topic: string, partition: number): number[] {
+    return [...this.#fetches]
+      .filter(([, { partitions }]) => partitions.has(`${topic}-${partition}`))
+      .map(([{ peer }]) => nodeOf(peer));
+  }
+
   get #latency(): number {
     return this.#options.latencyMs ?? 1;
   }
 
-  #answer(method: UnaryMethod, request: unknown): unknown {
+  #answer(method: UnaryMethod, request: unknown, address: string): unknown {
     switch (method) {
       case "Metadata":
-        return this.#metadata(request as MetadataRequest);
+        return this.#metadata(request as MetadataRequest, this.behind?.has(nodeOf(address)) ?? true);
       case "InitProducer":
         return { producerId: this.#nextProducerId++, producerEpoch: 0 };
       case "ListOffsets":
@@ -207,12 +226,12 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     }
   }
 
-  #metadata(request: MetadataRequest): MetadataResponse {
+  #metadata(request: MetadataRequest, isBehind: boolean): MetadataResponse {
     const brokers = Array.from({ length: this.#options.brokers ?? 1 }, (_, nodeId) => ({
       nodeId,
       host: `b${nodeId}`,
       port: 9092,
-      rack: "",
+      rack: this.racks.get(nodeId) ?? "",
     }));
     const topics = request.topics.map((name) => {
       const count = this.#topics.get(name);
@@ -224,9 +243,10 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
         isInternal: false,
         maxMessageBytes: this.#options.maxMessageBytes ?? 1 << 20,
         partitions: Array.from({ length: count ?? 0 }, (_, partition) => {
-          const { leaderId, leaderEpoch } =
-            this.staleLeaders.get(`${name}-${partition}`) ?? this.log(name, partition);
-          return { errorCode: 0, partition, leaderId, leaderEpoch, replicas: [leaderId], isr: [leaderId] };
+          const stale = isBehind ? this.staleLeaders.get(`${name}-${partition}`) : undefined;
+          const { leaderId, leaderEpoch } = stale ?? this.log(name, partition);
+          const isr = this.inSync.get(`${name}-${partition}`) ?? [leaderId];
+          return { errorCode: 0, partition, leaderId, leaderEpoch, replicas: isr, isr };
         }),
       };
     });
@@ -301,6 +321,7 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     if (state === undefined) return;
     state.credit += request.creditBytes;
     state.maxMessageBytes = request.options?.maxMessageBytes ?? state.maxMessageBytes;
+    state.fromFollower = request.options?.fromFollower ?? state.fromFollower;
     for (const add of request.add)
       state.partitions.set(`${add.topic}-${add.partition}`, { request: add, offset: add.offset });
     for (const { topic, partition } of request.remove) state.partitions.delete(`${topic}-${partition}`);
@@ -312,7 +333,8 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     for (const [key, entry] of state.partitions) {
       const log = this.logs.get(key);
       if (log === undefined) continue;
-      if (`b${log.leaderId}:9092` !== stream.peer) {
+      const isFollower = state.fromFollower && this.inSync.get(key)?.includes(nodeOf(stream.peer)) === true;
+      if (`b${log.leaderId}:9092` !== stream.peer && !isFollower) {
         state.partitions.delete(key);
         this.#sendData(stream, entry.request, "NOT_LEADER_OR_FOLLOWER", Buffer.alloc(0));
         continue;

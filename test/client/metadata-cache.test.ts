@@ -77,6 +77,20 @@ test("news with an older leader epoch is ignored for that partition alone (KIP-3
   ]);
 });
 
+test("a broker that is cut off and names the leaders of before is not asked twice in a row (H31)", async () => {
+  const { scheduler, cluster, cache, wait } = setUp();
+  await scheduler.settle(wait("t"), 5000);
+  const asked: string[] = [];
+  cluster.callError = (_method, address) => {
+    asked.push(address);
+    return undefined;
+  };
+  for (let n = 0; n < 12; n++) await scheduler.settle(cache.refresh({ timeoutMs: 5000 }), 5000);
+  expect(asked).toHaveLength(12);
+  for (const [index, address] of asked.entries())
+    expect(address, `question ${index}`).not.toBe(asked[index + 1]);
+});
+
 test("errors that come in a row cause requests at a bounded rate", async () => {
   const { scheduler, cluster, cache, wait } = setUp();
   await scheduler.settle(wait("t"), 5000);
