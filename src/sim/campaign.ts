@@ -34,7 +34,7 @@ export interface SeedResult {
   /** Equal for two runs of one seed, or something is not repeatable. */
   readonly traceHash: number;
   readonly simulatedMs: number;
-  readonly markers: Readonly<Record<Marker, number>>;
+  readonly markers: Readonly<Partial<Record<Marker, number>>>;
 }
 
 export const DEFAULT_TICKS = 60;

@@ -37,6 +37,13 @@ export type Fault =
   | { readonly kind: "failedWrite"; readonly target: FaultTarget; readonly isApplied: boolean }
   /** The next such operation on a file (a snapshot, the mirror) fails. */
   | { readonly kind: "failedFile"; readonly target: FaultTarget; readonly operation: FileOperation }
+  /** Files take only so many bytes more, until somebody makes room. */
+  | {
+      readonly kind: "fullDisk";
+      readonly target: FaultTarget;
+      readonly afterBytes: number;
+      readonly forMs: number;
+    }
   | { readonly kind: "wallJump"; readonly target: number; readonly byMs: number }
   | { readonly kind: "wipe"; readonly target: number; readonly what: WipeKind; readonly downMs: number }
   | { readonly kind: "damage"; readonly target: number; readonly downMs: number };
@@ -66,27 +73,35 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   wallJump: 1,
   wipe: 2,
   damage: 2,
+  fullDisk: 2,
 };
 
 const KINDS = Object.keys(WEIGHTS) as FaultKind[];
+/** Those that a metadata node has something of: its log is no file. */
+const METADATA_KINDS = KINDS.filter((kind) => kind !== "fullDisk");
+
+export interface FaultPlanOptions {
+  readonly machineCount: number;
+  readonly durationMs: number;
+  /** There are partitions: their disks get full too, and are not replaced, for a partition bears the loss of some only. */
+  readonly hasData?: boolean;
+}
 
 /**
  * Draws the faults of a run. Each run has a random choice of kinds, so that some runs see one kind in many combinations
  * with itself, which an even mix of all never gives.
  */
-export function planFaults(
-  options: { readonly machineCount: number; readonly durationMs: number },
-  random: Random,
-): PlannedFault[] {
+export function planFaults(options: FaultPlanOptions, random: Random): PlannedFault[] {
+  const { hasData = false } = options;
   const share = 0.25 + random.fraction() * 0.6;
-  const kinds = KINDS.filter(() => random.fraction() < share);
+  const kinds = (hasData ? KINDS : METADATA_KINDS).filter(() => random.fraction() < share);
   const meanGapMs = 400 + random.fraction() * 1_600;
   const planned: PlannedFault[] = [];
   if (kinds.length === 0) return planned;
   for (let atMs = 500; ;) {
     atMs += random.fraction() * 2 * meanGapMs;
     if (atMs >= options.durationMs) return planned;
-    planned.push({ atMs, fault: drawFault(drawKind(kinds, random), options.machineCount, random) });
+    planned.push({ atMs, fault: drawFault(drawKind(kinds, random), options, random) });
   }
 }
 
@@ -99,7 +114,8 @@ function drawKind(kinds: readonly FaultKind[], random: Random): FaultKind {
   return "crash";
 }
 
-function drawFault(kind: FaultKind, machineCount: number, random: Random): Fault {
+function drawFault(kind: FaultKind, options: FaultPlanOptions, random: Random): Fault {
+  const { machineCount, hasData = false } = options;
   const machine = (): number => random.below(machineCount);
   const target = (): FaultTarget => (random.fraction() < 0.4 ? "leader" : machine());
   const span = (min: number, max: number): number => Math.round(min + random.fraction() ** 2 * (max - min));
@@ -137,10 +153,12 @@ function drawFault(kind: FaultKind, machineCount: number, random: Random): Fault
         target: target(),
         operation: FILE_OPERATIONS[random.below(FILE_OPERATIONS.length)] ?? "sync",
       };
+    case "fullDisk":
+      return { kind, target: target(), afterBytes: random.below(4_096), forMs: span(200, 3_000) };
     case "wallJump":
       return { kind, target: machine(), byMs: (random.fraction() - 0.5) * 20 * 365 * 86_400_000 };
     case "wipe": {
-      const what = (["store", "quorum", "disk"] as const)[random.below(3)] ?? "store";
+      const what = (["store", "quorum", "disk"] as const)[random.below(hasData ? 2 : 3)] ?? "store";
       return { kind, target: machine(), what, downMs: span(50, 2_000) };
     }
     case "damage":
@@ -157,4 +175,28 @@ function drawQuality(random: Random): LinkQuality {
     spikeRate: random.fraction() * 0.05,
     spikeMs: 100 + random.fraction() * 1_500,
   };
+}
+
+/**
+ * The faults of a run in which the power fails for all machines at once, again and again, with disks and links slow
+ * enough that there is always something under way.
+ */
+export function planPowerCuts(
+  { machineCount, durationMs }: FaultPlanOptions,
+  random: Random,
+): PlannedFault[] {
+  const planned: PlannedFault[] = [];
+  for (
+    let atMs = 800 + random.fraction() * 1_000;
+    atMs < durationMs;
+    atMs += 700 + random.fraction() * 2_000
+  ) {
+    const downMs = Math.round(50 + random.fraction() * 500);
+    planned.push({ atMs, fault: { kind: "crashAll", how: "powerCut", downMs } });
+    const slow = { machineCount, durationMs, hasData: true };
+    const kind = (["slowDisk", "slowLink", "badLinks", "pause"] as const)[random.below(4)] ?? "slowDisk";
+    const earlierMs = Math.max(0, atMs - random.fraction() * 600);
+    if (random.fraction() < 0.5) planned.push({ atMs: earlierMs, fault: drawFault(kind, slow, random) });
+  }
+  return planned;
 }

@@ -29,11 +29,43 @@ export const MARKERS = [
   "producerIdsAllocated",
 ] as const;
 
-export type Marker = (typeof MARKERS)[number];
+/** The same of whole brokers: what their metadata shows there too, and what only their data can show. */
+export const BROKER_MARKERS = [
+  "leaderChanged",
+  "crashLostUnsynced",
+  "learnerPromoted",
+  "voterRemoved",
+  "fencedBySilence",
+  "fencedByRefusal",
+  "duplicateDelivered",
+  "reordered",
+  "processPaused",
+  "writeFailed",
+  "fileFailed",
+  "partitioned",
+  "wallClockJumped",
+  "batchAcknowledged",
+  "duplicateAnswered",
+  "sendGivenUp",
+  "partitionLeaderChanged",
+  "isrShrank",
+  "isrGrew",
+  "followerTruncated",
+  "allMachinesCut",
+  "diskFilled",
+] as const;
+
+export type Marker = (typeof MARKERS)[number] | (typeof BROKER_MARKERS)[number] | "offsetOutOfRange";
 
 /** How often each marker was hit. */
 export class MarkerCounts {
-  readonly #counts = new Map<Marker, number>(MARKERS.map((marker) => [marker, 0]));
+  readonly #names: readonly Marker[];
+  readonly #counts = new Map<Marker, number>();
+
+  /** @param names those that are to be seen sometimes. */
+  constructor(names: readonly Marker[] = MARKERS) {
+    this.#names = names;
+  }
 
   hit(marker: Marker, times = 1): void {
     this.#counts.set(marker, (this.#counts.get(marker) ?? 0) + times);
@@ -41,18 +73,15 @@ export class MarkerCounts {
 
   /** Adds what another run counted. */
   add(counts: Readonly<Record<string, number>>): void {
-    for (const marker of MARKERS) this.hit(marker, counts[marker] ?? 0);
+    for (const marker of this.#names) this.hit(marker, counts[marker] ?? 0);
   }
 
   /** Those never hit. */
   missing(): Marker[] {
-    return MARKERS.filter((marker) => this.#counts.get(marker) === 0);
+    return this.#names.filter((marker) => (this.#counts.get(marker) ?? 0) === 0);
   }
 
-  toRecord(): Record<Marker, number> {
-    return Object.fromEntries(MARKERS.map((marker) => [marker, this.#counts.get(marker) ?? 0])) as Record<
-      Marker,
-      number
-    >;
+  toRecord(): Partial<Record<Marker, number>> {
+    return Object.fromEntries(this.#names.map((marker) => [marker, this.#counts.get(marker) ?? 0]));
   }
 }

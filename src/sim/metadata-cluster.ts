@@ -11,11 +11,15 @@ import type { RaftMessage, RaftSabotage, ReplicaId } from "../raft/types.ts";
 import { Checker } from "./invariants/checker.ts";
 import { InvariantViolation } from "./invariants/violation.ts";
 import type { MarkerCounts } from "./markers.ts";
+import { MetadataProgram } from "./metadata-program.ts";
 import { Scheduler } from "./scheduler.ts";
 import { isBug, SimMachine } from "./sim-machine.ts";
 import type { CrashKind } from "./sim-machine.ts";
+import type { SimDiskOptions } from "./sim-disk.ts";
 import { endpointOf, SimNetwork } from "./sim-network.ts";
+import type { SimPlatform } from "./sim-platform.ts";
 import type { SimProcess } from "./sim-process.ts";
+import type { SimProgram } from "./sim-program.ts";
 import { Trace } from "./trace.ts";
 import { VoterSafety } from "./voter-safety.ts";
 
@@ -29,6 +33,26 @@ export interface MetadataClusterOptions {
   /** Events that the trace keeps as text. */
   readonly shownEvents: number;
   readonly sabotage?: RaftSabotage;
+  /** Machines on the network behind those, on which no program runs. Default 0. */
+  readonly clientCount?: number;
+  readonly disk?: SimDiskOptions;
+  /** What runs on the machines. Default: a metadata node. */
+  readonly program?: (place: ProgramPlace) => SimProgram;
+}
+
+/** The machine that a program is for. */
+export interface ProgramPlace {
+  readonly index: number;
+  readonly platform: SimPlatform;
+  /** Those that found the cluster; empty when this one is none of them. */
+  readonly founders: readonly Founder[];
+  /** Where the founders are. */
+  readonly bootstrapServers: readonly string[];
+}
+
+export interface Founder {
+  readonly nodeId: NodeId;
+  readonly endpoint: string;
 }
 
 /** Times of a simulated cluster, ms: those of a real one with coarser ticks, which cost less. */
@@ -38,8 +62,8 @@ const HEARTBEAT_TICKS = 3;
 export const ELECTION_TIMEOUT_MS = TICK_MS * ELECTION_TICKS;
 /** In which a leader forgets a replica that it does not hear any more. */
 const FORGET_MS = 3 * ELECTION_TIMEOUT_MS;
-const SESSION_TIMEOUT_MS = 3_000;
-const HEARTBEAT_INTERVAL_MS = 500;
+export const SESSION_TIMEOUT_MS = 3_000;
+export const HEARTBEAT_INTERVAL_MS = 500;
 /** Small, so that a short run has many snapshots. */
 const SNAPSHOT_AFTER_BYTES = 2_000;
 const KEEP_ENTRIES = 8;
@@ -59,6 +83,8 @@ export class MetadataCluster {
   readonly diskLatencyMs: number[];
   /** Told of each new leader before it could commit anything. */
   onElected: (machine: SimMachine) => void = () => undefined;
+  /** Called after each event, when all of the first floor's invariants hold. */
+  onStepped: () => void = () => undefined;
   readonly #stepped = new Set<SimProcess>();
   readonly #heldDown = new Set<number>();
   readonly #lostStores = new Set<number>();
@@ -81,7 +107,11 @@ export class MetadataCluster {
       onFenced: (node) => this.#fenced(node),
       onElected: (id) => this.onElected(this.machine(this.#machineOfReplica(id))),
     });
-    this.network = new SimNetwork({ machineCount }, { scheduler: this.scheduler, random: this.random });
+    const hostCount = machineCount + (options.clientCount ?? 0);
+    this.network = new SimNetwork(
+      { machineCount: hostCount },
+      { scheduler: this.scheduler, random: this.random },
+    );
     this.diskLatencyMs = Array.from({ length: machineCount }, () => 2);
     this.machines = Array.from({ length: machineCount }, (_, index) => this.#machine(index, options));
     this.safety = new VoterSafety({
@@ -174,8 +204,8 @@ export class MetadataCluster {
   }
 
   #machine(index: number, options: MetadataClusterOptions): SimMachine {
-    const { voterCount, sabotage } = options;
-    const founders = Array.from({ length: voterCount }, (_, founder) => ({
+    const { voterCount, sabotage, disk, program = metadataProgram(sabotage) } = options;
+    const all = Array.from({ length: voterCount }, (_, founder) => ({
       nodeId: nodeId(founder + 1),
       endpoint: endpointOf(founder),
     }));
@@ -188,43 +218,24 @@ export class MetadataCluster {
         platform: {
           seed: this.random.below(2 ** 32),
           clock: { rate: 1 + drift },
+          ...(disk === undefined ? {} : { disk }),
           keyValues: {
             nextLatencyMs: () => 0.2 + latency.fraction() * (this.diskLatencyMs[index] ?? 0),
             onDurable: (_path, operations) => this.#guarded(() => this.#durable(index, operations)),
           },
-        },
-        node: {
-          quorum: {
-            directory: SimMachine.quorumDirectory,
-            configuredClusterId: undefined,
-            foundingVoters: isFounder ? founders : [],
-            bootstrapServers: isFounder ? [] : founders.map(({ endpoint }) => endpoint),
-            tickMs: TICK_MS,
-            electionTicks: ELECTION_TICKS,
-            heartbeatTicks: HEARTBEAT_TICKS,
-            snapshotAfterBytes: SNAPSHOT_AFTER_BYTES,
-            keepEntries: KEEP_ENTRIES,
-            ...(sabotage === undefined ? {} : { sabotage }),
-          },
-          rules: {
-            defaultPartitions: 1,
-            defaultReplicationFactor: 1,
-            maxTopicPartitions: 16,
-            maxPartitions: 1_000,
-            defaultMinInsyncReplicas: 2,
-            defaultUncleanLeaderElection: false,
-            defaultFlushPolicy: "ack",
-            checkConfig: topicConfigRefusal,
-          },
-          sessionTimeoutMs: SESSION_TIMEOUT_MS,
-          heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
-          leaderRebalanceIntervalMs: 4_000,
         },
       },
       {
         scheduler: this.scheduler,
         network: this.network,
         logger: this.#logger(index),
+        program: (platform) =>
+          program({
+            index,
+            platform,
+            founders: isFounder ? all : [],
+            bootstrapServers: isFounder ? [] : all.map(({ endpoint }) => endpoint),
+          }),
         onStep: (host) => this.#stepped.add(host),
         onSend: (host, message) => this.#sent(host, message),
         onStoreLost: () => {
@@ -297,6 +308,7 @@ export class MetadataCluster {
     this.#stepped.clear();
     if (this.#failure !== undefined) throw asViolation(this.#failure);
     this.checker.acknowledged.checkFresh();
+    this.onStepped();
   }
 
   #machineOfReplica(id: ReplicaId): number {
@@ -314,6 +326,40 @@ export class MetadataCluster {
     const logger: Logger = { debug: () => undefined, info: add, warn: add, error: add, child: () => logger };
     return logger;
   }
+}
+
+function metadataProgram(sabotage: RaftSabotage | undefined): (place: ProgramPlace) => SimProgram {
+  return ({ platform, founders, bootstrapServers }) =>
+    new MetadataProgram(
+      {
+        quorum: {
+          directory: SimMachine.quorumDirectory,
+          configuredClusterId: undefined,
+          foundingVoters: founders,
+          bootstrapServers,
+          tickMs: TICK_MS,
+          electionTicks: ELECTION_TICKS,
+          heartbeatTicks: HEARTBEAT_TICKS,
+          snapshotAfterBytes: SNAPSHOT_AFTER_BYTES,
+          keepEntries: KEEP_ENTRIES,
+          ...(sabotage === undefined ? {} : { sabotage }),
+        },
+        rules: {
+          defaultPartitions: 1,
+          defaultReplicationFactor: 1,
+          maxTopicPartitions: 16,
+          maxPartitions: 1_000,
+          defaultMinInsyncReplicas: 2,
+          defaultUncleanLeaderElection: false,
+          defaultFlushPolicy: "ack",
+          checkConfig: topicConfigRefusal,
+        },
+        sessionTimeoutMs: SESSION_TIMEOUT_MS,
+        heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+        leaderRebalanceIntervalMs: 4_000,
+      },
+      { platform },
+    );
 }
 
 /** The one number that says most about a message. */

@@ -43,6 +43,7 @@ export class Nemesis {
         cluster.crashAtWrite(this.#machine(fault.target), fault.operations, fault.downMs);
         break;
       case "crashAll":
+        if (fault.how === "powerCut") cluster.markers.hit("allMachinesCut");
         for (const { index } of cluster.machines) cluster.crash(index, fault.how, fault.downMs);
         break;
       case "restart":
@@ -72,9 +73,21 @@ export class Nemesis {
         break;
       case "slowDisk": {
         const index = this.#machine(fault.target);
+        const { broker, platform } = cluster.machine(index);
         cluster.diskLatencyMs[index] = fault.latencyMs;
+        // Where there is data, its files are slow too.
+        const slow = {
+          kind: "slow",
+          operations: ["write", "sync"],
+          times: Number.POSITIVE_INFINITY,
+        } as const;
+        const armed =
+          broker === undefined
+            ? undefined
+            : platform.disk.faults.arm({ ...slow, delayMs: fault.latencyMs / 4 });
         this.#during(fault.forMs, () => {
           cluster.diskLatencyMs[index] = 2;
+          armed?.disarm();
         });
         break;
       }
@@ -95,6 +108,15 @@ export class Nemesis {
         this.#during(Number.POSITIVE_INFINITY, () => {
           armed.disarm();
           cluster.markers.hit("fileFailed", armed.hits);
+        });
+        break;
+      }
+      case "fullDisk": {
+        const { faults } = cluster.machine(this.#machine(fault.target)).platform.disk;
+        const armed = faults.arm({ kind: "full", afterBytes: fault.afterBytes });
+        this.#during(fault.forMs, () => {
+          armed.disarm();
+          if (armed.hits > 0) cluster.markers.hit("diskFilled");
         });
         break;
       }

@@ -56,7 +56,7 @@ export class SimConnection<Host extends NetworkHost, Frame> {
   /** Opens one from a process to an endpoint; `accept` runs in the process that listens there. */
   static open<Host extends NetworkHost, Frame>(
     network: SimNetwork<Host>,
-    from: Host,
+    from: NetworkHost,
     endpoint: string,
     handlers: ConnectionHandlers<Frame>,
     accept: (host: Host, side: ConnectionSide<Frame>) => ConnectionHandlers<Frame>,

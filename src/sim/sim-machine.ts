@@ -1,11 +1,11 @@
 import { InvariantError } from "../base/assert.ts";
-import { errorMessage, LograftError } from "../base/errors.ts";
+import { LograftError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { MetadataNode } from "../broker/metadata-node.ts";
-import type { MetadataNodeOptions } from "../broker/metadata-node.ts";
-import { nodeId, randomClusterId } from "../model/ids.ts";
+import type { Broker } from "../broker/broker.ts";
+import type { MetadataNode } from "../broker/metadata-node.ts";
+import { nodeId } from "../model/ids.ts";
 import type { NodeId } from "../model/ids.ts";
-import { randomCrash } from "./crash-policy.ts";
+import { dropAll, randomCrash } from "./crash-policy.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { SimControllerChannel } from "./sim-controller-channel.ts";
 import { randomBatchCrash } from "./sim-key-value.ts";
@@ -14,24 +14,24 @@ import type { SimNetwork } from "./sim-network.ts";
 import { SimPlatform } from "./sim-platform.ts";
 import type { SimPlatformOptions } from "./sim-platform.ts";
 import { SimProcess } from "./sim-process.ts";
+import { DATA_DIRECTORY } from "./sim-program.ts";
+import type { RunningProgram, SimProgram } from "./sim-program.ts";
 import { SimRaftTransport } from "./sim-raft-transport.ts";
 import { SimulatedCrash } from "./simulated-crash.ts";
 
-/** A machine with its disk, and the metadata node that runs on it, runs again, or does not run. */
+/** A machine with its disk, and the program that runs on it, runs again, or does not run. */
 export interface SimMachineOptions {
   /** From 0; the node id is one more. */
   readonly index: number;
   readonly platform: SimPlatformOptions;
-  /** Without what the machine itself remembers: node id, endpoint, cluster id. */
-  readonly node: Omit<MetadataNodeOptions, "quorum"> & {
-    readonly quorum: Omit<MetadataNodeOptions["quorum"], "nodeId" | "endpoint" | "clusterId">;
-  };
 }
 
 export interface SimMachineDeps {
   readonly scheduler: Scheduler;
   readonly network: SimNetwork<SimProcess>;
   readonly logger: Logger;
+  /** Makes the program once, for the machine as it is new. */
+  readonly program: (platform: SimPlatform) => SimProgram;
   readonly onStep: (host: SimProcess) => void;
   readonly onSend: (host: SimProcess, message: Buffer) => void;
   /** The store of this machine will not be found again. */
@@ -42,17 +42,14 @@ export interface SimMachineDeps {
   readonly onExit: (error: Error | undefined) => void;
 }
 
-/** How a process ends from outside: alone, or with its machine and what was not synced. */
-export type CrashKind = "kill" | "powerCut";
+/**
+ * How a process ends from outside: alone, or with its machine and what was not synced. In a power cut that may survive,
+ * tear or be lost, in a "cleanCut" all of it is lost.
+ */
+export type CrashKind = "kill" | "powerCut" | "cleanCut";
 
 /** What is lost: the log, the quorum's whole directory, or the disk and all that is on it. */
 export type WipeKind = "store" | "quorum" | "disk";
-
-/** Made by whoever sets a broker up, and durable before anything is in it. */
-const DATA_DIRECTORY = "/data";
-/** Between two tries of a broker to join, ms. */
-const JOIN_RETRY_MS = 300;
-const LEAVE_TIMEOUT_MS = 2_000;
 
 export class SimMachine {
   readonly index: number;
@@ -60,14 +57,11 @@ export class SimMachine {
   readonly endpoint: string;
   readonly #options: SimMachineOptions;
   readonly #deps: SimMachineDeps;
+  readonly #program: SimProgram;
   #platform: SimPlatform;
   #host: SimProcess | undefined;
-  #node: MetadataNode | undefined;
+  #running: RunningProgram | undefined;
   #transport: SimRaftTransport | undefined;
-  #clusterId: string | undefined;
-  #directoryId: string;
-  #previousBrokerEpoch: number | undefined;
-  #wasCleanShutdown = false;
 
   constructor(options: SimMachineOptions, deps: SimMachineDeps) {
     this.index = options.index;
@@ -76,12 +70,12 @@ export class SimMachine {
     this.#options = options;
     this.#deps = deps;
     this.#platform = SimPlatform.create(options.platform, deps);
-    this.#directoryId = this.#newId();
+    this.#program = deps.program(this.#platform);
   }
 
-  /** Of its data; another one after its disk was replaced. */
-  get directoryId(): string {
-    return this.#directoryId;
+  /** Of its data, once it was opened; another one after its disk was replaced. */
+  get directoryId(): string | undefined {
+    return this.#program.directoryId;
   }
 
   get platform(): SimPlatform {
@@ -95,7 +89,12 @@ export class SimMachine {
 
   /** The node of a process that has opened its store. */
   get node(): MetadataNode | undefined {
-    return this.#host?.isAlive === true ? this.#node : undefined;
+    return this.#host?.isAlive === true ? this.#running?.node : undefined;
+  }
+
+  /** The broker of a process that has opened its data directory, where whole brokers run. */
+  get broker(): Broker | undefined {
+    return this.#host?.isAlive === true ? this.#running?.broker : undefined;
   }
 
   /** Where the quorum's store is on each machine. */
@@ -121,7 +120,8 @@ export class SimMachine {
       this.#platform = this.#platform.kill();
     } else {
       const batches = randomBatchCrash(random);
-      this.#platform = this.#platform.crash(randomCrash(random), (path, count) => {
+      const policy = kind === "cleanCut" ? dropAll : randomCrash(random);
+      this.#platform = this.#platform.crash(policy, (path, count) => {
         const keptCount = batches(path, count);
         lostCount += count - keptCount;
         return keptCount;
@@ -137,13 +137,15 @@ export class SimMachine {
 
   /** Controlled shutdown; `onExit` tells when it is over. */
   async stop(): Promise<void> {
-    const [host, node] = [this.#host, this.node];
-    if (host === undefined || node === undefined) return;
-    await node.leave(LEAVE_TIMEOUT_MS);
-    await node.close();
-    if (!host.isAlive) return;
-    this.#wasCleanShutdown = true;
-    this.#ended(host, undefined);
+    const [host, running] = [this.#host, this.#running];
+    if (host?.isAlive !== true || running === undefined) return;
+    try {
+      await running.stop();
+    } catch (error: unknown) {
+      this.#ended(host, asError(error));
+      return;
+    }
+    if (host.isAlive) this.#ended(host, undefined);
   }
 
   /** All streams of the node to others break. */
@@ -158,9 +160,7 @@ export class SimMachine {
       // Another seed, or the new disk would be given the very ids of the old one.
       const seed = this.#platform.random.below(2 ** 32);
       this.#platform = SimPlatform.create({ ...this.#options.platform, seed }, this.#deps);
-      this.#directoryId = this.#newId();
-      this.#clusterId = undefined;
-      this.#previousBrokerEpoch = undefined;
+      this.#program.diskReplaced(this.#platform);
     }
     this.#platform.keyValues.wipe(SimMachine.quorumDirectory);
     // The disk has no latency of its own, so this is done before anything else happens.
@@ -175,79 +175,33 @@ export class SimMachine {
 
   async #run(host: SimProcess): Promise<void> {
     const { network, logger, onSend, onOpened } = this.#deps;
-    const { node: options } = this.#options;
+    const platform = this.#platform;
     const transport = new SimRaftTransport({
       network,
       host,
       onSend: (message) => onSend(host, message),
     });
-    await this.#platform.disk.makeDir(DATA_DIRECTORY);
-    await this.#platform.disk.syncDir("/");
-    const clean = this.#wasCleanShutdown;
-    this.#wasCleanShutdown = false;
-    const node = await MetadataNode.open(
-      {
-        ...options,
-        quorum: {
-          ...options.quorum,
-          nodeId: this.nodeId,
-          endpoint: this.endpoint,
-          clusterId: this.#clusterId,
-        },
-      },
-      {
-        platform: this.#platform,
-        logger,
-        transport,
-        channel: new SimControllerChannel({ network, host }),
-        joinCluster: async (clusterId) => {
-          if (host.isAlive) this.#clusterId = clusterId;
-        },
-        onChange: () => undefined,
-        health: { loopAgeMs: () => 0, diskAgeMs: () => 0 },
-      },
-    );
+    await platform.disk.makeDir(DATA_DIRECTORY);
+    await platform.disk.syncDir("/");
+    const running = await this.#program.open({
+      nodeId: this.nodeId,
+      endpoint: this.endpoint,
+      host,
+      platform,
+      network,
+      logger,
+      transport,
+      channel: new SimControllerChannel({ network, host }),
+    });
     if (!host.isAlive) return;
-    this.#node = node;
+    this.#running = running;
     this.#transport = transport;
-    host.peer = node;
+    host.peer = running.node;
+    host.broker = running.broker;
     network.listen(this.endpoint, host);
-    onOpened(node);
-    node.start();
-    void this.#join(host, node, clean);
-    throw await node.failure;
-  }
-
-  /** Never rejects: what goes wrong for good ends the node, through its `failure`. */
-  async #join(host: SimProcess, node: MetadataNode, clean: boolean): Promise<void> {
-    const incarnationId = this.#newId();
-    const never = new AbortController();
-    while (host.isAlive) {
-      try {
-        const { brokerEpoch } = await node.join(
-          {
-            incarnationId,
-            directoryId: this.#directoryId,
-            previousBrokerEpoch: this.#previousBrokerEpoch,
-            wasCleanShutdown: clean,
-            host: `host${this.index}`,
-            port: 9092,
-            rack: null,
-            brokerHost: null,
-          },
-          never.signal,
-        );
-        this.#previousBrokerEpoch = brokerEpoch;
-        return;
-      } catch (error: unknown) {
-        if (!(error instanceof LograftError)) throw error;
-        this.#deps.logger.warn("the broker could not join", {
-          node: this.nodeId,
-          cause: errorMessage(error),
-        });
-        await this.#platform.clock.sleep(JOIN_RETRY_MS);
-      }
-    }
+    onOpened(running.node);
+    running.run().catch((error: unknown) => this.#ended(host, asError(error)));
+    throw await running.failure;
   }
 
   #ended(host: SimProcess, error: Error | undefined): void {
@@ -260,14 +214,10 @@ export class SimMachine {
 
   #bury(host: SimProcess): void {
     this.#host = undefined;
-    this.#node = undefined;
+    this.#running = undefined;
     this.#transport = undefined;
     this.#deps.network.close(this.endpoint, host);
     host.die();
-  }
-
-  #newId(): string {
-    return randomClusterId(this.#platform.random.bytes(16));
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Broker } from "../broker/broker.ts";
 import type { PeerEndpoint } from "../broker/peer-endpoint.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { NetworkHost } from "./sim-network.ts";
@@ -9,6 +10,8 @@ export class SimProcess implements NetworkHost {
   readonly platform: SimPlatform;
   /** What others reach here; undefined until it listens. */
   peer: PeerEndpoint | undefined;
+  /** What clients reach here, where a whole broker runs. */
+  broker: Broker | undefined;
   readonly #scheduler: Scheduler;
   readonly #onStep: (process: SimProcess) => void;
   readonly #mourners = new Set<() => void>();

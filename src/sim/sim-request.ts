@@ -2,7 +2,7 @@ import { abortReason } from "../base/abort.ts";
 import { Deferred } from "../base/deferred.ts";
 import { operationError } from "../base/errors.ts";
 import { connectionError, SimConnection } from "./sim-connection.ts";
-import type { SimNetwork } from "./sim-network.ts";
+import type { NetworkHost, SimNetwork } from "./sim-network.ts";
 import type { SimProcess } from "./sim-process.ts";
 
 type Answer<T> = { readonly value: T } | { readonly error: Error };
@@ -13,7 +13,7 @@ type Answer<T> = { readonly value: T } | { readonly error: Error };
  */
 export async function request<T>(
   network: SimNetwork<SimProcess>,
-  from: SimProcess,
+  from: NetworkHost,
   endpoint: string,
   serve: (host: SimProcess, signal: AbortSignal) => Promise<T>,
   signal: AbortSignal,

@@ -13,6 +13,8 @@ import type { SimMachine } from "./sim-machine.ts";
 import { SimulatedCrash } from "./simulated-crash.ts";
 
 const ELECT_LEADERS: ControllerRequest = { type: "electLeaders", topics: undefined };
+/** Topics of other names are somebody else's, and left alone. */
+const TOPIC_PREFIX = "topic-";
 /** How long a client waits for an answer, ms. */
 const CALL_TIMEOUT_MS = 3_000;
 /** Share of the new leaders that are asked for a change of voters at once. */
@@ -90,7 +92,13 @@ export class Workload {
     const { machines, checker } = this.#cluster;
     for (const { nodeId, directoryId } of machines) {
       const known = checker.model.image.broker(nodeId);
-      if (known === undefined || known.directoryId === directoryId || !known.isFenced) continue;
+      if (
+        known === undefined ||
+        directoryId === undefined ||
+        known.directoryId === directoryId ||
+        !known.isFenced
+      )
+        continue;
       const run = async (node: MetadataNode): Promise<void> => {
         for (const topic of this.#topicsOnlyOn(nodeId)) await this.#deleteTopic(node, topic, true);
         await this.#call(node, { type: "unregisterBroker", nodeId });
@@ -150,7 +158,7 @@ export class Workload {
 
   async #createTopic(node: MetadataNode): Promise<void> {
     const partitions = 1 + this.#random.below(3);
-    const name = `topic-${this.#counter++}`;
+    const name = `${TOPIC_PREFIX}${this.#counter++}`;
     const active = [...node.image.brokers()].filter(({ isFenced }) => !isFenced).length;
     const replicationFactor = Math.max(1, Math.min(active, 1 + this.#random.below(3)));
     const { result } = await node.call(
@@ -295,7 +303,8 @@ export class Workload {
   }
 
   #anyTopic(node: MetadataNode): string | undefined {
-    const names = Array.from(node.image.topics(), ({ name }) => name);
+    const all = Array.from(node.image.topics(), ({ name }) => name);
+    const names = all.filter((name) => name.startsWith(TOPIC_PREFIX));
     return names[this.#random.below(Math.max(names.length, 1))];
   }
 }

@@ -1,10 +1,18 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { runBrokerSeed } from "../../src/sim/broker-campaign.ts";
+import type { BrokerSeedOptions } from "../../src/sim/broker-campaign.ts";
+import { runSeed } from "../../src/sim/campaign.ts";
 import type { SeedOptions, SeedResult } from "../../src/sim/campaign.ts";
 import { runChecked } from "./seeds.ts";
 
 /* A worker of `run.ts`: takes ranges of seeds, answers their results; ends when there are no more. */
 
-const options = workerData as Omit<SeedOptions, "seed">;
+/** Which floor of the simulator runs, and how. */
+export type WorkerOptions =
+  | { readonly floor: 1; readonly options: Omit<SeedOptions, "seed"> }
+  | { readonly floor: 2; readonly options: Omit<BrokerSeedOptions, "seed"> };
+
+const work = workerData as WorkerOptions;
 const port = parentPort;
 if (port === null) throw new Error("run test/sim/run.ts, which starts this as a worker");
 
@@ -15,10 +23,14 @@ port.on("message", (range: { readonly from: number; readonly count: number } | u
   }
   const results: SeedResult[] = [];
   const run = async (): Promise<void> => {
-    for (let seed = range.from; seed < range.from + range.count; seed++) {
-      results.push(await runChecked({ ...options, seed }));
-    }
+    for (let seed = range.from; seed < range.from + range.count; seed++) results.push(await runOne(seed));
     port.postMessage(results);
   };
   void run(); // A rejection ends the worker, and with it the campaign.
 });
+
+function runOne(seed: number): Promise<SeedResult> {
+  return work.floor === 1
+    ? runChecked({ ...work.options, seed }, runSeed)
+    : runChecked({ ...work.options, seed }, runBrokerSeed);
+}

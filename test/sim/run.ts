@@ -2,20 +2,26 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
+import type { BrokerSabotage } from "../../src/broker/broker-options.ts";
 import type { RaftSabotage } from "../../src/raft/types.ts";
+import { BROKER_FAULTS } from "../../src/sim/broker-campaign.ts";
+import type { BrokerFaults } from "../../src/sim/broker-campaign.ts";
 import { DEFAULT_SHOWN_EVENTS, DEFAULT_TICKS } from "../../src/sim/campaign.ts";
 import type { SeedResult } from "../../src/sim/campaign.ts";
-import { MarkerCounts } from "../../src/sim/markers.ts";
+import { BROKER_MARKERS, MarkerCounts } from "../../src/sim/markers.ts";
+import type { WorkerOptions } from "./run-worker.ts";
 import { describeFailure } from "./seeds.ts";
 
 /*
- * Runs seeds of the simulated metadata cluster and ends with 1 when one of them failed:
+ * Runs seeds of the simulated cluster and ends with 1 when one of them failed:
  *
  *   npm run sim -- --seed 17                     one seed, with its story when it fails
  *   npm run sim -- --seeds 20000 --jobs 2        a campaign; --from 1 is the first seed
  *   --ticks 60       ticks of 100 ms with faults in each run
  *   --events 40      how many of the last events a failure shows
- *   --sabotage NAME  runs a deliberately broken build (see RaftSabotage)
+ *   --floor 2        whole brokers with clients; 1, the default, is their metadata alone
+ *   --faults KIND    on floor 2 only one kind of run (see BrokerFaults)
+ *   --sabotage NAME  runs a deliberately broken build (see RaftSabotage, BrokerSabotage)
  *   --json FILE      the summary for machines
  */
 
@@ -26,7 +32,18 @@ const MARKERS_COUNT_FROM = 2_000;
 /** Failures shown in full; the others are only named. */
 const SHOWN_FAILURES = 3;
 
-const SABOTAGES = ["forgetVote", "commitOldTerm", "acknowledgeBeforeWrite", "votersWithoutOwnTerm"] as const;
+const RAFT_SABOTAGES: readonly RaftSabotage[] = [
+  "forgetVote",
+  "commitOldTerm",
+  "acknowledgeBeforeWrite",
+  "votersWithoutOwnTerm",
+];
+const BROKER_SABOTAGES: readonly BrokerSabotage[] = [
+  "answerBeforeCommit",
+  "keepUncleanInIsr",
+  "committedIsrOnly",
+  "joinWithoutEpochStart",
+];
 
 const { values } = parseArgs({
   options: {
@@ -36,6 +53,8 @@ const { values } = parseArgs({
     ticks: { type: "string", default: String(DEFAULT_TICKS) },
     events: { type: "string", default: String(DEFAULT_SHOWN_EVENTS) },
     jobs: { type: "string", default: "1" },
+    floor: { type: "string", default: "1" },
+    faults: { type: "string" },
     sabotage: { type: "string" },
     json: { type: "string" },
   },
@@ -43,14 +62,10 @@ const { values } = parseArgs({
 
 const from = wholeNumber("seed", values.seed ?? values.from);
 const count = values.seed === undefined ? wholeNumber("seeds", values.seeds) : 1;
-const options = {
-  ticks: wholeNumber("ticks", values.ticks),
-  shownEvents: wholeNumber("events", values.events),
-  ...(values.sabotage === undefined ? {} : { sabotage: sabotageOf(values.sabotage) }),
-};
+const work = workOf();
 
 const startedMs = performance.now();
-const markers = new MarkerCounts();
+const markers = new MarkerCounts(work.floor === 1 ? undefined : BROKER_MARKERS);
 const failures: SeedResult[] = [];
 let simulatedMs = 0;
 let next = from;
@@ -63,7 +78,7 @@ report();
 /** One worker thread, fed with batches until none is left. */
 function runWorker(): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./run-worker.ts", import.meta.url), { workerData: options });
+    const worker = new Worker(new URL("./run-worker.ts", import.meta.url), { workerData: work });
     const feed = (): void => {
       if (next >= from + count) {
         worker.postMessage(undefined);
@@ -93,7 +108,7 @@ function report(): void {
   const seconds = (performance.now() - startedMs) / 1000;
   const commit = commitOf();
   for (const failure of failures.slice(0, SHOWN_FAILURES)) {
-    console.log(describeFailure(failure, commit === undefined ? {} : { commit }));
+    console.log(describeFailure(failure, { floor: work.floor, ...(commit === undefined ? {} : { commit }) }));
   }
   for (const { seed, failure } of failures.slice(SHOWN_FAILURES)) {
     console.log(`seed ${seed} violates ${failure?.invariant ?? ""}`);
@@ -131,8 +146,31 @@ function wholeNumber(name: string, text: string): number {
   return value;
 }
 
-function sabotageOf(name: string): RaftSabotage {
-  const found = SABOTAGES.find((one) => one === name);
-  if (found === undefined) throw new Error(`--sabotage takes one of ${SABOTAGES.join(", ")}`);
+function workOf(): WorkerOptions {
+  const { sabotage, faults } = values;
+  const common = {
+    ticks: wholeNumber("ticks", values.ticks),
+    shownEvents: wholeNumber("events", values.events),
+  };
+  switch (wholeNumber("floor", values.floor)) {
+    case 1: {
+      const broken = sabotage === undefined ? {} : { sabotage: oneOf("sabotage", RAFT_SABOTAGES, sabotage) };
+      return { floor: 1, options: { ...common, ...broken } };
+    }
+    case 2: {
+      const broken =
+        sabotage === undefined ? {} : { sabotage: oneOf("sabotage", BROKER_SABOTAGES, sabotage) };
+      const kind =
+        faults === undefined ? {} : { faults: oneOf<BrokerFaults>("faults", BROKER_FAULTS, faults) };
+      return { floor: 2, options: { ...common, ...broken, ...kind } };
+    }
+    default:
+      throw new Error("--floor takes 1 or 2");
+  }
+}
+
+function oneOf<Name extends string>(option: string, names: readonly Name[], name: string): Name {
+  const found = names.find((one) => one === name);
+  if (found === undefined) throw new Error(`--${option} takes one of ${names.join(", ")}`);
   return found;
 }

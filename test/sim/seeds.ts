@@ -1,9 +1,11 @@
+import { runBrokerSeed } from "../../src/sim/broker-campaign.ts";
+import type { BrokerSeedOptions } from "../../src/sim/broker-campaign.ts";
 import { runSeed } from "../../src/sim/campaign.ts";
 import type { SeedOptions, SeedResult } from "../../src/sim/campaign.ts";
-import { MarkerCounts } from "../../src/sim/markers.ts";
+import { BROKER_MARKERS, MarkerCounts } from "../../src/sim/markers.ts";
 
 /** Seeds to run one after the other. */
-export interface SeedRange extends Omit<SeedOptions, "seed"> {
+export interface SeedRange {
   readonly from: number;
   readonly count: number;
 }
@@ -20,23 +22,40 @@ export interface SeedsSummary {
 const TWICE_EVERY = 50;
 
 /** Runs a seed, and now and then once more to see that it is repeatable. */
-export async function runChecked(options: SeedOptions): Promise<SeedResult> {
-  const result = await runSeed(options);
+export async function runChecked<Options extends { readonly seed: number }>(
+  options: Options,
+  run: (options: Options) => Promise<SeedResult>,
+): Promise<SeedResult> {
+  const result = await run(options);
   if (options.seed % TWICE_EVERY !== 0) return result;
-  const again = await runSeed(options);
+  const again = await run(options);
   if (again.traceHash === result.traceHash) return result;
   const message = `two runs of the seed differ: trace ${result.traceHash}, then ${again.traceHash}`;
   return { ...result, failure: { invariant: "Repeatable", message, events: [] } };
 }
 
-/** Runs them all, failed ones included. */
-export async function runSeeds(range: SeedRange): Promise<SeedsSummary> {
+/** Runs them all on the first floor, failed ones included. */
+export function runSeeds(range: SeedRange & Omit<SeedOptions, "seed">): Promise<SeedsSummary> {
   const { from, count, ...options } = range;
-  const markers = new MarkerCounts();
+  return runEach({ from, count }, new MarkerCounts(), (seed) => runChecked({ ...options, seed }, runSeed));
+}
+
+/** The same on the second. */
+export function runBrokerSeeds(range: SeedRange & Omit<BrokerSeedOptions, "seed">): Promise<SeedsSummary> {
+  const { from, count, ...options } = range;
+  const markers = new MarkerCounts(BROKER_MARKERS);
+  return runEach({ from, count }, markers, (seed) => runChecked({ ...options, seed }, runBrokerSeed));
+}
+
+async function runEach(
+  { from, count }: SeedRange,
+  markers: MarkerCounts,
+  run: (seed: number) => Promise<SeedResult>,
+): Promise<SeedsSummary> {
   const failures: SeedResult[] = [];
   let simulatedMs = 0;
   for (let seed = from; seed < from + count; seed++) {
-    const result = await runChecked({ ...options, seed });
+    const result = await run(seed);
     if (result.failure !== undefined) failures.push(result);
     simulatedMs += result.simulatedMs;
     markers.add(result.markers);
@@ -47,7 +66,7 @@ export async function runSeeds(range: SeedRange): Promise<SeedsSummary> {
 /** A failure as text: what was violated, the last events, and how to see it again. */
 export function describeFailure(
   { seed, failure }: SeedResult,
-  options: { readonly commit?: string } = {},
+  options: { readonly commit?: string; readonly floor?: number } = {},
 ): string {
   if (failure === undefined) return `seed ${seed} passed`;
   const at = options.commit === undefined ? "" : ` at commit ${options.commit}`;
@@ -55,6 +74,6 @@ export function describeFailure(
     `seed ${seed}${at} violates ${failure.invariant}`,
     ...failure.events.map((event) => `  ${event}`),
     failure.message,
-    `again: npm run sim -- --seed ${seed}`,
+    `again: npm run sim -- ${options.floor === 2 ? "--floor 2 " : ""}--seed ${seed}`,
   ].join("\n");
 }

@@ -48,6 +48,7 @@ const change = (brokerEpoch: number, isFenced: boolean): MetadataRecord => ({
   brokerEpoch,
   isFenced,
   isShuttingDown: false,
+  isDrained: false,
 });
 
 test("changes are counted by their tokens, and none is applied twice", () => {

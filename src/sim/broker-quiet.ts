@@ -1,0 +1,122 @@
+import { LograftError } from "../base/errors.ts";
+import type { PartitionLog } from "../log/partition-log.ts";
+import type { LeaderEpoch, Offset } from "../model/offsets.ts";
+import type { BrokerWorkload } from "./broker-workload.ts";
+import { mustHold } from "./invariants/violation.ts";
+import type { MetadataCluster } from "./metadata-cluster.ts";
+import type { DataKey } from "./sim-client.ts";
+
+/** In which all replicas must be in sync again and every send answered, once everything is healed. */
+const QUIET_LIMIT_MS = 60_000;
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/** Waits until every replica is in sync, then holds all replicas of a partition against each other, byte by byte. */
+export async function checkReplicas(cluster: MetadataCluster, data: BrokerWorkload): Promise<void> {
+  const isQuiet = (): boolean => data.pendingCount === 0 && data.keys.every((key) => isInSync(cluster, key));
+  try {
+    await cluster.scheduler.runUntil(isQuiet, QUIET_LIMIT_MS);
+  } catch (error: unknown) {
+    if (!(error instanceof LograftError && error.code === "TIMEOUT")) throw error;
+    mustHold(false, "ReplicasRecover", `not every replica is in sync within ${QUIET_LIMIT_MS} ms`, () => ({
+      pending: data.pendingCount,
+      partitions: data.keys.map((key) => stateOf(cluster, key)),
+    }));
+  }
+  for (const key of data.keys) {
+    await cluster.scheduler.settle(checkEqual(cluster, key), QUIET_LIMIT_MS);
+  }
+}
+
+interface Replica {
+  readonly nodeId: number;
+  readonly log: PartitionLog | undefined;
+  readonly highWatermark: Offset | undefined;
+}
+
+function replicasOf(cluster: MetadataCluster, { topic, partition }: DataKey): Replica[] {
+  const image = cluster.checker.model.image.topic(topic)?.partitions[partition];
+  return (image?.replicas ?? []).map((nodeId) => {
+    const { broker } = cluster.machine(nodeId - 1);
+    let highWatermark: Offset | undefined;
+    for (const used of broker?.partitions ?? []) {
+      if (used.topic === topic && used.partition === partition) ({ highWatermark } = used);
+    }
+    return { nodeId, log: broker?.storage.get({ topic, partition }), highWatermark };
+  });
+}
+
+/** Whether the ISR is full and all have the same end, which all know to be committed. */
+export function isInSync(cluster: MetadataCluster, key: DataKey): boolean {
+  const topic = cluster.checker.model.image.topic(key.topic);
+  // Its creation may never have come through.
+  if (topic === undefined) return true;
+  const image = topic.partitions[key.partition];
+  if (image === undefined || image.leader < 0 || image.isr.length < image.replicas.length) return false;
+  const replicas = replicasOf(cluster, key);
+  const end = replicas[0]?.log?.logEndOffset;
+  return replicas.every(
+    ({ log, highWatermark }) =>
+      log !== undefined && log.logEndOffset === end && log.durableEndOffset === end && highWatermark === end,
+  );
+}
+
+/** Same bytes over what all have, same epochs. */
+async function checkEqual(cluster: MetadataCluster, key: DataKey): Promise<void> {
+  const replicas = replicasOf(cluster, key);
+  const [first] = replicas;
+  if (first?.log === undefined) return;
+  const start = Math.max(...replicas.map(({ log }) => log?.logStartOffset ?? 0)) as Offset;
+  const expected = await bytesOf(first.log, start);
+  const lastEpoch = first.log.latestEpoch;
+  for (const { nodeId, log } of replicas.slice(1)) {
+    if (log === undefined) continue;
+    const bytes = await bytesOf(log, start);
+    mustHold(bytes.equals(expected), "ReplicasEqual", "two replicas differ in their bytes", () => ({
+      key: key.name,
+      nodes: [first.nodeId, nodeId],
+      sizes: [expected.length, bytes.length],
+    }));
+    for (let epoch = 0; epoch <= lastEpoch; epoch++) {
+      const [mine, theirs] = [first.log, log].map((one) => one?.endOffsetForEpoch(epoch as LeaderEpoch));
+      mustHold(
+        mine?.epoch === theirs?.epoch && mine?.endOffset === theirs?.endOffset,
+        "ReplicasEqual",
+        "two replicas differ in their leader epochs",
+        () => ({ key: key.name, nodes: [first.nodeId, nodeId], epoch, ends: [mine, theirs] }),
+      );
+    }
+  }
+}
+
+async function bytesOf(log: PartitionLog, start: Offset): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (let at = start; at < log.logEndOffset;) {
+    const read = await log.read(at, MAX_BYTES);
+    mustHold(read.ok && read.chunks.length > 0, "ReplicasEqual", "a replica cannot be read", () => ({
+      at,
+      end: log.logEndOffset,
+      error: read.ok ? "no records" : read.error,
+    }));
+    chunks.push(...read.chunks);
+    at = read.nextOffset;
+  }
+  return Buffer.concat(chunks);
+}
+
+function stateOf(cluster: MetadataCluster, key: DataKey): Record<string, unknown> {
+  const image = cluster.checker.model.image.topic(key.topic)?.partitions[key.partition];
+  return {
+    key: key.name,
+    image,
+    replicas: replicasOf(cluster, key).map(({ nodeId, log, highWatermark }) => ({
+      nodeId,
+      start: log?.logStartOffset,
+      end: log?.logEndOffset,
+      durable: log?.durableEndOffset,
+      state: log?.state,
+      lastEpoch: log?.latestEpoch,
+      highWatermark,
+      broker: cluster.machine(nodeId - 1).broker?.state,
+    })),
+  };
+}
