@@ -1,4 +1,5 @@
 import type { QuorumDetails } from "../client/index.ts";
+import { requiredInSync } from "../model/insync.ts";
 import type { ClusterSurvey } from "./cluster-survey.ts";
 import { counted } from "./output.ts";
 
@@ -183,8 +184,9 @@ function replicasCheck({ partitions }: ClusterSurvey): HealthCheck {
 
 function minIsrCheck({ partitions, minInsyncReplicas }: ClusterSurvey): HealthCheck {
   const troubled = partitions.flatMap((partition) => {
-    const wanted = minInsyncReplicas.get(partition.topic);
-    if (wanted === undefined || partition.isr.length >= wanted) return [];
+    const setting = minInsyncReplicas.get(partition.topic);
+    const wanted = setting === undefined ? 0 : requiredInSync(setting, partition.replicas.length);
+    if (partition.isr.length >= wanted) return [];
     return [`${shownPartition(partition)} (${partition.isr.length}, needs ${wanted})`];
   });
   const all = counted(partitions.length, "partition");

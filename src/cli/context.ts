@@ -53,10 +53,16 @@ export class CliContext implements AsyncDisposable {
   readonly output: Output;
   readonly environment: CliEnvironment;
   readonly #Client: typeof LograftClient;
+  readonly #rack: string | undefined;
   #client: LograftClient | undefined;
 
-  private constructor(command: Command, environment: CliEnvironment, client: typeof LograftClient) {
-    this.#Client = client;
+  private constructor(
+    command: Command,
+    environment: CliEnvironment,
+    client: { readonly Client: typeof LograftClient; readonly rack?: string | undefined },
+  ) {
+    this.#Client = client.Client;
+    this.#rack = client.rack;
     this.options = globalOptions(command, environment.env);
     this.environment = environment;
     this.output = new Output({
@@ -73,6 +79,7 @@ export class CliContext implements AsyncDisposable {
       clientId: "lograft-cli",
       lane: this.options.lane,
       requestTimeoutMs: this.options.timeoutMs,
+      ...(this.#rack === undefined ? {} : { rack: this.#rack }),
     });
     return this.#client;
   }
@@ -83,16 +90,17 @@ export class CliContext implements AsyncDisposable {
 
   /**
    * Runs a command's work and closes what it opened. An error that says "nobody answered" comes to say who, and what to
-   * do. @throws LograftError INVALID_ARGUMENT for an option that cannot be.
+   * do. `rack`: where the client says it is. @throws LograftError INVALID_ARGUMENT for an option that cannot be.
    */
   static async run(
     command: Command,
     environment: CliEnvironment,
     work: (context: CliContext) => Promise<void>,
+    client: { readonly rack?: string | undefined } = {},
   ): Promise<void> {
     // Only here: the SDK is most of what there is to load, and `start` and `dev` do without it.
-    const { LograftClient } = await import("../client/index.ts");
-    await using context = new CliContext(command, environment, LograftClient);
+    const { LograftClient: Client } = await import("../client/index.ts");
+    await using context = new CliContext(command, environment, { Client, ...client });
     try {
       await work(context);
     } catch (error) {

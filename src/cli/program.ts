@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandAdder>>> = {
   produce: async () => (await import("./commands/produce.ts")).addProduceCommand,
   consume: async () => (await import("./commands/consume.ts")).addConsumeCommand,
   log: async () => (await import("./commands/log.ts")).addLogCommands,
+  chaos: async () => (await import("./commands/chaos.ts")).addChaosCommands,
   bench: async () => (await import("./commands/bench.ts")).addBenchCommands,
   config: async () => (await import("./commands/config.ts")).addConfigCommands,
 };

@@ -52,6 +52,7 @@ function broker(nodeId: number): ClusterBroker {
     brokerEpoch: 1,
     isFenced: false,
     isShuttingDown: false,
+    isDrained: false,
   };
 }
 

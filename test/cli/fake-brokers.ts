@@ -6,7 +6,10 @@ import type {
   ClusterOperations,
   FeatureDescription,
   LeaderElection,
+  DrainOutcome,
   QuorumDescription,
+  ReassignmentDescription,
+  ReassignmentOutcome,
   ReplicaDescription,
 } from "../../src/broker/cluster-view.ts";
 import type { LograftError } from "../../src/base/errors.ts";
@@ -20,7 +23,15 @@ const logger = silentLogger;
 
 /** A call that changes something, as the brokers got it. */
 export type FakeChange = readonly [
-  method: "addVoter" | "removeVoter" | "unregisterBroker" | "electLeaders" | "updateFeature",
+  method:
+    | "addVoter"
+    | "removeVoter"
+    | "unregisterBroker"
+    | "electLeaders"
+    | "updateFeature"
+    | "reassignPartitions"
+    | "cancelReassignments"
+    | "drainBroker",
   call: unknown,
 ];
 
@@ -50,6 +61,11 @@ export class FakeBrokers implements AsyncDisposable {
   /** Thrown by every change. */
   refusal: LograftError | undefined;
   elections: LeaderElection[] = [];
+  /** On their way. */
+  reassignments: ReassignmentDescription[] = [];
+  /** What reassignments and their cancellation are answered with. */
+  outcomes: ReassignmentOutcome[] = [];
+  drained: DrainOutcome = { movedLeaders: 0, ledPartitions: 0 };
   /** Called before each description of the cluster. */
   onLook: () => void = () => {};
   readonly #servers = new Map<number, Server>();
@@ -137,6 +153,7 @@ export class FakeBrokers implements AsyncDisposable {
       brokerEpoch: 10 + nodeId,
       isFenced: false,
       isShuttingDown: false,
+      isDrained: false,
     };
   }
 
@@ -164,6 +181,22 @@ export class FakeBrokers implements AsyncDisposable {
         await Promise.resolve();
         change("electLeaders", call);
         return this.elections;
+      },
+      reassignPartitions: async (call) => {
+        await Promise.resolve();
+        change("reassignPartitions", call);
+        return this.outcomes;
+      },
+      cancelReassignments: async (call) => {
+        await Promise.resolve();
+        change("cancelReassignments", call);
+        return this.outcomes;
+      },
+      listReassignments: () => this.reassignments,
+      drainBroker: async (call) => {
+        await Promise.resolve();
+        change("drainBroker", call);
+        return this.drained;
       },
       updateFeature: async (call) => {
         await Promise.resolve();

@@ -250,6 +250,10 @@ describe("consume", () => {
       ["a0", "a1", "a2", "b0"],
     ],
     [["--from-beginning"], ["a0", "a1", "a2", "b0"]],
+    [
+      ["--read-from", "closest", "--rack", "nowhere"],
+      ["a0", "a1", "a2", "b0"],
+    ],
     [["-o", "end"], []],
     [
       ["-o", "1", "-p", "0"],

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { LograftClient } from "../../src/client/index.ts";
-import { BrokerProcess } from "./broker-process.ts";
+import { BrokerProcess } from "../../src/chaos/broker-process.ts";
 import { Calls } from "./calls.ts";
 import { Neighbour } from "./neighbour.ts";
 

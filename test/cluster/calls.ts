@@ -10,7 +10,7 @@ import { DirectChannel } from "../../src/rpc/stream/direct-channel.ts";
 import { GrpcJsChannel } from "../../src/rpc/stream/grpc-js-channel.ts";
 import { fromGrpcJsStatus } from "../../src/rpc/stream/grpc-js-metadata.ts";
 import { Recorder } from "../contract/byte-stream.ts";
-import type { BrokerProcess } from "./broker-process.ts";
+import type { BrokerProcess } from "../../src/chaos/broker-process.ts";
 
 export type Lane = "direct" | "grpc-js";
 export const LANES: readonly Lane[] = ["direct", "grpc-js"];

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClusterProcess, NodeView } from "./cluster-process.ts";
+import type { ClusterProcess, NodeView } from "../../src/chaos/cluster-process.ts";
 import type { TopicStream } from "./topic-stream.ts";
 
 /** What happened after the controller was killed. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { restartAll } from "./cluster-faults.ts";
-import { ClusterProcess } from "./cluster-process.ts";
+import { ClusterProcess } from "../../src/chaos/cluster-process.ts";
 import { createTopics } from "./topic-stream.ts";
 
 /* The short form of `npm run cluster-restart`: real processes, real signals. */

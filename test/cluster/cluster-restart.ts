@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ClusterProcess } from "./cluster-process.ts";
+import { ClusterProcess } from "../../src/chaos/cluster-process.ts";
 import { restartAll } from "./cluster-faults.ts";
 import { describeDistribution, distributionOf } from "./distribution.ts";
 import { createTopics } from "./topic-stream.ts";

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { SeededRandom } from "../../src/platform/random.ts";
 import type { ControllerKill } from "./cluster-faults.ts";
 import { killController } from "./cluster-faults.ts";
-import { ClusterProcess } from "./cluster-process.ts";
+import { ClusterProcess } from "../../src/chaos/cluster-process.ts";
 import { describeDistribution, distributionOf } from "./distribution.ts";
 import { TopicStream } from "./topic-stream.ts";
 

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { LograftClient, type RecordAck } from "../../src/client/index.ts";
 import { RPC_CODES } from "../../src/rpc/status.ts";
-import { BrokerProcess, freePort, startRefused } from "./broker-process.ts";
+import { BrokerProcess } from "../../src/chaos/broker-process.ts";
+import { freePort } from "../../src/chaos/free-port.ts";
+import { startRefused } from "./start-refused.ts";
 import { Calls } from "./calls.ts";
 import { Neighbour } from "./neighbour.ts";
 

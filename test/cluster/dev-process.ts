@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { planCluster } from "../../src/cli/dev-cluster/plan.ts";
 import { takenPorts } from "../../src/cli/dev-cluster/ports.ts";
-import { freePort } from "./broker-process.ts";
+import { freePort } from "../../src/chaos/free-port.ts";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const ENV = { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"), ...process.env };

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { isLograftError, LograftClient, type RecordAck } from "../../src/client/index.ts";
 import { isRetriable, isErrorName } from "../../src/model/error-code.ts";
-import { BrokerProcess } from "./broker-process.ts";
+import { BrokerProcess } from "../../src/chaos/broker-process.ts";
 import { Calls } from "./calls.ts";
 import { batch, record } from "../model/batches.ts";
 

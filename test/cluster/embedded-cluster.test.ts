@@ -53,12 +53,16 @@ describe("a cluster in one process", () => {
     expect(found.toSorted()).toEqual(sent.toSorted());
   });
 
-  test("refuses records for a topic of several replicas, in words, instead of promising what it does not do yet", async () => {
-    await client.admin().createTopics([{ name: "replicated", partitions: 3, replicationFactor: 3 }]);
+  test("acknowledges a record of a replicated topic when all in-sync replicas have it on their disks", async () => {
+    const configs = { "min.insync.replicas": "2" };
+    await client.admin().createTopics([{ name: "replicated", partitions: 3, replicationFactor: 3, configs }]);
     await using producer = client.producer();
-    await expect(producer.send("replicated", { value: "x" })).rejects.toThrow(
-      /3 replicas and this release does not replicate records yet.*replication factor 1/,
+    const acks = await Promise.all(
+      Array.from({ length: 30 }, (_, n) =>
+        producer.send("replicated", { value: `value ${n}`, partition: n % 3 }),
+      ),
     );
+    for (const ack of acks) expect(ack).toMatchObject({ durability: "synced", replicas: 3 });
   });
 
   test("refuses more replicas than it has brokers, naming both", async () => {
@@ -76,6 +80,18 @@ describe("a cluster in one process", () => {
       await expect
         .poll(async () => (await client.admin().describeCluster({ address })).controllerId)
         .not.toBe(controllerId);
+    }
+    // What was acknowledged before is read from the leaders that there are now.
+    await using consumer = client.consumer({ topics: ["replicated"], from: "beginning" });
+    const found = new Set<string>();
+    for await (const record of consumer.messages({ signal: AbortSignal.timeout(20_000) })) {
+      found.add(String(record.value));
+      if (found.size === 30) break;
+    }
+    await using producer = client.producer();
+    for (let partition = 0; partition < 3; partition++) {
+      const ack = await producer.send("replicated", { value: "later", partition });
+      expect(ack).toMatchObject({ durability: "synced", replicas: 2, offset: 10 });
     }
     const names = (await client.admin().listTopics()).map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(["spread", "all", "replicated", "after"]));

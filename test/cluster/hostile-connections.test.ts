@@ -18,7 +18,7 @@ import {
   headerBlock,
   RawHttp2Client,
 } from "../rpc/stream/raw-http2.ts";
-import { BrokerProcess } from "./broker-process.ts";
+import { BrokerProcess } from "../../src/chaos/broker-process.ts";
 import { Calls, LANES, type Lane } from "./calls.ts";
 import { expectUnharmed, Neighbour } from "./neighbour.ts";
 

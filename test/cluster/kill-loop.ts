@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { loadFlights } from "../../examples/flights/dataset.ts";
 import { SeededRandom } from "../../src/platform/random.ts";
-import { freePort } from "./broker-process.ts";
+import { freePort } from "../../src/chaos/free-port.ts";
 import { runKillRound } from "./kill-round.ts";
 
 /*

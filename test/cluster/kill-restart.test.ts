@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { freePort } from "./broker-process.ts";
+import { freePort } from "../../src/chaos/free-port.ts";
 import { runKillRound } from "./kill-round.ts";
 
 let directory = "";

@@ -1,6 +1,6 @@
 import { Deferred } from "../../src/base/deferred.ts";
 import { LograftClient } from "../../src/client/index.ts";
-import { BrokerProcess } from "./broker-process.ts";
+import { BrokerProcess } from "../../src/chaos/broker-process.ts";
 
 /** A record of the input; `key` decides the partition, so the order of a key is fixed. */
 export interface KeyedRecord {

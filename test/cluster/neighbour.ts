@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "vitest";
 import { LograftClient, type RecordAck } from "../../src/client/index.ts";
-import type { BrokerProcess } from "./broker-process.ts";
+import type { BrokerProcess } from "../../src/chaos/broker-process.ts";
 
 const PARTITIONS = 2;
 const RECORDS_A_ROUND = 20;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { CutName } from "./cluster-faults.ts";
 import { CUTS, cutLinks, MAX_ELECTIONS, pauseController, SETTLE_MS } from "./cluster-faults.ts";
-import { ClusterProcess } from "./cluster-process.ts";
+import { ClusterProcess } from "../../src/chaos/cluster-process.ts";
 import { TopicStream } from "./topic-stream.ts";
 
 /*

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { operationError } from "../../base/errors.ts";
-import type { ConsumedBatch } from "../../client/index.ts";
+import type { ConsumedBatch, ReadFrom } from "../../client/index.ts";
 import { parseInteger } from "../arguments.ts";
 import { planReading } from "../consume-plan.ts";
 import type { ReadingPlan } from "../consume-plan.ts";
@@ -18,7 +18,11 @@ interface ConsumeOptions {
   readonly partitions?: string;
   readonly exitAtEnd?: boolean;
   readonly metaOnly?: boolean;
+  readonly readFrom?: string;
+  readonly rack?: string;
 }
+
+const READ_FROM = ["leader", "closest"] as const;
 
 /** Text that is gathered before it is written: few large writes, and little memory when the reader is slow. */
 const WRITE_CHARS = 64 * 1024;
@@ -40,10 +44,14 @@ export function addConsumeCommand(program: Command, environment: CliEnvironment)
     .option("-p, --partitions <list>", "these partitions only, such as 0,1,5")
     .option("--exit-at-end", "stop at the end that each partition has now")
     .option("--meta-only", "without keys and values")
+    .option(
+      "--read-from <whom>",
+      "leader, or closest for an in-sync replica in the rack of --rack (default: leader)",
+    )
+    .option("--rack <rack>", "where this command runs, as the brokers' broker.rack names it")
     .action(async (topics: string[], options: ConsumeOptions, command: Command) => {
-      await CliContext.run(command, environment, async (context) => {
-        await consume(context, topics, options);
-      });
+      const { rack } = options;
+      await CliContext.run(command, environment, (context) => consume(context, topics, options), { rack });
     });
 }
 
@@ -58,6 +66,7 @@ async function consume(
   if (options.format !== undefined && options.metaOnly === true) {
     throw operationError("INVALID_ARGUMENT", "--format says what is printed; leave --meta-only out");
   }
+  const readFrom = parseReadFrom(options);
   const limit =
     options.number === undefined ? Number.POSITIVE_INFINITY : parseInteger(options.number, "-n", 1);
   const print = printer(context, options);
@@ -67,16 +76,31 @@ async function consume(
     partitions: options.partitions,
     exitAtEnd: options.exitAtEnd === true,
   });
-  if (plan.assign.length > 0) await readAll(context, plan, limit, print);
+  if (plan.assign.length > 0) await readAll(context, { plan, readFrom, limit, print });
+}
+
+function parseReadFrom({ readFrom: text = "leader", rack = "" }: ConsumeOptions): ReadFrom {
+  const readFrom = READ_FROM.find((known) => known === text);
+  if (readFrom === undefined) {
+    throw operationError("INVALID_ARGUMENT", `--read-from ${text}: there is ${READ_FROM.join(" and ")}`);
+  }
+  if (readFrom === "closest" && rack === "") {
+    throw operationError("INVALID_ARGUMENT", "--read-from closest: closest to where? Give --rack too");
+  }
+  return readFrom;
 }
 
 async function readAll(
   context: CliContext,
-  plan: ReadingPlan,
-  limit: number,
-  print: (record: PrintableRecord) => string,
+  reading: {
+    readonly plan: ReadingPlan;
+    readonly readFrom: ReadFrom;
+    readonly limit: number;
+    readonly print: (record: PrintableRecord) => string;
+  },
 ): Promise<void> {
-  await using consumer = context.client.consumer({ assign: plan.assign });
+  const { plan, readFrom, limit, print } = reading;
+  await using consumer = context.client.consumer({ assign: plan.assign, readFrom });
   let lastNote = "";
   consumer.on("error", ({ message }) => {
     // Each retry of a broken connection tells the same.

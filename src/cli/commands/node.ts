@@ -7,11 +7,14 @@ import { askBroker, clientEndpoint } from "../cluster-survey.ts";
 import { confirm } from "../confirm.ts";
 import type { CliEnvironment } from "../context.ts";
 import { CliContext, withGlobalOptions } from "../context.ts";
+import { counted } from "../output.ts";
 import type { Output } from "../output.ts";
 
-/** `lograft node ...`: list, describe, unregister. */
+/** `lograft node ...`: list, describe, drain, undrain, unregister. */
 export function addNodeCommands(program: Command, environment: CliEnvironment): void {
-  const node = program.command("node").description("look at single brokers, and forget one that is gone");
+  const node = program
+    .command("node")
+    .description("look at single brokers, take them out of use, and forget one that is gone");
 
   withGlobalOptions(node.command("list"))
     .description("the registered brokers")
@@ -26,6 +29,35 @@ export function addNodeCommands(program: Command, environment: CliEnvironment): 
     .action(async (text: string, _options: object, command: Command) => {
       await CliContext.run(command, environment, async (context) => {
         await describeNode(context, parseInteger(text, "id", 0));
+      });
+    });
+
+  withGlobalOptions(node.command("drain <id>"))
+    .description("take a broker out of use: others lead what they can, and it gets no new replicas")
+    .action(async (text: string, _options: object, command: Command) => {
+      await CliContext.run(command, environment, async ({ client, output, signal }) => {
+        const nodeId = parseInteger(text, "id", 0);
+        const drained = await client.admin().drainNode(nodeId, { signal });
+        const { movedLeaders, ledPartitions } = drained;
+        const rest =
+          ledPartitions === 0
+            ? "it leads nothing"
+            : `it leads ${counted(ledPartitions, "partition")} until others are in sync`;
+        output.result(`broker ${nodeId} is drained: ${counted(movedLeaders, "leader")} moved, ${rest}`, {
+          nodeId,
+          ...drained,
+        });
+      });
+    });
+
+  withGlobalOptions(node.command("undrain <id>"))
+    .description("give a drained broker back to use")
+    .action(async (text: string, _options: object, command: Command) => {
+      await CliContext.run(command, environment, async ({ client, output, signal }) => {
+        const nodeId = parseInteger(text, "id", 0);
+        const given = await client.admin().undrainNode(nodeId, { signal });
+        const next = "leaders return to it now with: lograft partitions elect-preferred --all";
+        output.result(`broker ${nodeId} is in use again; ${next}`, { nodeId, ...given });
       });
     });
 
@@ -44,9 +76,14 @@ export function addNodeCommands(program: Command, environment: CliEnvironment): 
 }
 
 /** What a broker can be, in one word. */
-function stateOf({ isFenced, isShuttingDown }: ClusterBroker): "active" | "fenced" | "stopping" {
+function stateOf({
+  isFenced,
+  isShuttingDown,
+  isDrained,
+}: ClusterBroker): "active" | "fenced" | "stopping" | "drained" {
   if (isFenced) return "fenced";
-  return isShuttingDown ? "stopping" : "active";
+  if (isShuttingDown) return "stopping";
+  return isDrained ? "drained" : "active";
 }
 
 /** The brokers as a table, or as one JSON list. */
@@ -80,6 +117,7 @@ export function brokerAsJson(broker: ClusterBroker): Record<string, unknown> {
     brokerEpoch: String(broker.brokerEpoch),
     isFenced: broker.isFenced,
     isShuttingDown: broker.isShuttingDown,
+    isDrained: broker.isDrained,
   };
 }
 

@@ -6,15 +6,19 @@ import type { CliEnvironment } from "../context.ts";
 import { CliContext, withGlobalOptions } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
 import { counted } from "../output.ts";
+import { addReassignmentCommands } from "./partitions-reassign.ts";
 
 interface ElectOptions {
   readonly topic: readonly string[];
   readonly all?: boolean;
 }
 
-/** `lograft partitions ...`: elect-preferred. */
+/** `lograft partitions ...`: elect-preferred, reassign, status, cancel. */
 export function addPartitionsCommands(program: Command, environment: CliEnvironment): void {
-  const partitions = program.command("partitions").description("move the leaders of partitions");
+  const partitions = program
+    .command("partitions")
+    .description("move the leaders of partitions, and their replicas");
+  addReassignmentCommands(partitions, environment);
   withGlobalOptions(partitions.command("elect-preferred"))
     .description("give leadership back to the first replica of each partition, where it is in sync")
     .option("--topic <name>", "of this topic; repeat for more", collect, [])

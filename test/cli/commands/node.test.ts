@@ -55,6 +55,34 @@ describe("node", () => {
     expect(code).toBe(3);
   });
 
+  test("drain says what moved and what is left; list shows it", async () => {
+    fake.drained = { movedLeaders: 12, ledPartitions: 0 };
+    const all = await fakeCli(fake, ["node", "drain", "2"]);
+    expect(all).toMatchObject({
+      code: 0,
+      stderr: "broker 2 is drained: 12 leaders moved, it leads nothing\n",
+    });
+    fake.drained = { movedLeaders: 1, ledPartitions: 2 };
+    const some = await fakeCli(fake, ["node", "drain", "2"]);
+    expect(some.stderr).toBe(
+      "broker 2 is drained: 1 leader moved, it leads 2 partitions until others are in sync\n",
+    );
+    expect(JSON.parse(await expectDone(fake, ["node", "drain", "2", "--json"]))).toEqual({
+      nodeId: 2,
+      movedLeaders: 1,
+      ledPartitions: 2,
+    });
+    fake.setBroker(2, { isDrained: true });
+    expect(await expectDone(fake, ["node", "list"])).toMatch(/^ *2 +drained /m);
+  });
+
+  test("undrain gives it back and tells how leaders come back", async () => {
+    const { code, stderr } = await fakeCli(fake, ["node", "undrain", "2"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain("broker 2 is in use again; leaders return to it");
+    expect(fake.changes).toEqual([["drainBroker", { nodeId: 2, isDrained: false }]]);
+  });
+
   test("unregister asks first; --yes does it", async () => {
     const asked = await fakeCli(fake, ["node", "unregister", "3"]);
     expect(asked.stderr).toContain("this would forget broker 3");

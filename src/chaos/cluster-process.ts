@@ -1,11 +1,13 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorMessage } from "../../src/base/errors.ts";
-import type { ClusterDetails } from "../../src/client/index.ts";
-import { LograftClient } from "../../src/client/index.ts";
-import { BrokerProcess, freePort } from "./broker-process.ts";
+import { errorMessage } from "../base/errors.ts";
+import type { ClusterDetails } from "../client/index.ts";
+import { LograftClient } from "../client/index.ts";
+import { BrokerProcess } from "./broker-process.ts";
+import { freePort } from "./free-port.ts";
 import { Relay } from "./relay.ts";
+import type { RelayCounts } from "./relay.ts";
 
 /** What one broker says of the cluster. */
 export interface NodeView {
@@ -26,6 +28,12 @@ export interface ClusterProcessOptions {
   readonly settings?: readonly string[];
   /** Each broker reaches each other one through a relay of its own, so that every directed link can be cut. */
   readonly hasRelays?: boolean;
+  /** Where a broker has its data. Default: "node-N" in the directory. */
+  readonly dataDirectoryOf?: (nodeId: number) => string;
+  /** Each broker's log goes to "node-N.log" in this directory. */
+  readonly logDirectory?: string;
+  /** The syncs of each broker can be made slow. */
+  readonly hasSlowSync?: boolean;
 }
 
 interface NodePlan {
@@ -98,6 +106,11 @@ export class ClusterProcess implements AsyncDisposable {
     return `127.0.0.1:${this.#plan(nodeId).clientPort}`;
   }
 
+  /** Where a node has its data. */
+  dataDirectoryOf(nodeId: number): string {
+    return this.#options.dataDirectoryOf?.(nodeId) ?? join(this.#options.directory, `node-${nodeId}`);
+  }
+
   /** A client that begins with these nodes, or all. The caller closes it. */
   client(nodeIds: readonly number[] = this.nodeIds): LograftClient {
     return new LograftClient({
@@ -132,6 +145,13 @@ export class ClusterProcess implements AsyncDisposable {
     this.link(other, one).cut("forward", "back");
   }
 
+  /** What passed between a node and others so far, both ways together. */
+  passedBetween(node: number, others: readonly number[]): RelayCounts {
+    const counts = others.flatMap((other) => [this.link(node, other).counts, this.link(other, node).counts]);
+    const sum = (name: keyof RelayCounts): number => counts.reduce((total, each) => total + each[name], 0);
+    return { passedBytes: sum("passedBytes"), blockedConnections: sum("blockedConnections") };
+  }
+
   healAll(): void {
     for (const relay of this.#relays.values()) relay.heal();
   }
@@ -139,10 +159,13 @@ export class ClusterProcess implements AsyncDisposable {
   /** Starts a node, again or for the first time, and does not wait. */
   launch(nodeId: number): BrokerProcess {
     const plan = this.#plan(nodeId);
+    const { logDirectory, hasSlowSync = false } = this.#options;
     const broker = BrokerProcess.launch({
-      dataDirectory: join(this.#options.directory, `node-${nodeId}`),
+      dataDirectory: this.dataDirectoryOf(nodeId),
       port: 0,
       settings: this.#settingsOf(plan),
+      ...(logDirectory === undefined ? {} : { logPath: join(logDirectory, `node-${nodeId}.log`) }),
+      hasSlowSync,
     });
     this.#brokers.set(nodeId, broker);
     return broker;
@@ -158,7 +181,8 @@ export class ClusterProcess implements AsyncDisposable {
   /** Starts every node that does not run, at once; resolves when they are ready, with the milliseconds that took. */
   async startAll(): Promise<number> {
     const startedAt = performance.now();
-    await mkdir(this.#options.directory, { recursive: true });
+    const { directory, logDirectory = directory } = this.#options;
+    for (const path of [directory, logDirectory]) await mkdir(path, { recursive: true });
     const running = new Set(this.runningIds);
     const stopped = this.nodeIds.filter((nodeId) => !running.has(nodeId));
     await this.#readyInTime(stopped.map((nodeId) => this.launch(nodeId)));
@@ -171,6 +195,11 @@ export class ClusterProcess implements AsyncDisposable {
     this.#plans.push(await planOf(nodeId, false));
     await this.start(nodeId);
     return nodeId;
+  }
+
+  /** SIGKILL to all, without waiting: for the end of this process. */
+  killNow(): void {
+    for (const broker of this.#brokers.values()) broker.killNow();
   }
 
   /** SIGKILL to all at the same moment. */

@@ -5,48 +5,70 @@ import { connect, createServer } from "node:net";
 /** Which way bytes go: from who connects, or back to it. */
 export type Direction = "forward" | "back";
 
+/** What a relay saw so far; the difference of two of them is what happened between. */
+export interface RelayCounts {
+  /** Bytes passed on, both ways together. */
+  readonly passedBytes: number;
+  /** Connections that were begun into a cut. */
+  readonly blockedConnections: number;
+}
+
 interface Pair {
   readonly incoming: Socket;
   readonly outgoing: Socket;
 }
 
+/** Until the target is asked again whether it listens. */
+const LOOK_MS = 10;
+const HOST = "127.0.0.1";
+
 /**
  * A TCP relay in front of one address, whose link can be cut without a trace (bytes stay where they are, as behind a
- * firewall that drops packets), delayed, or broken. Connections are accepted while it is cut: a cut is no refusal.
+ * firewall that drops packets), delayed, or broken. Connections are accepted while it is cut: a cut is no refusal. Where
+ * the target's process is gone, this refuses as the target itself would: brokers tell a death from silence by that.
  */
 export class Relay implements AsyncDisposable {
   readonly port: number;
-  readonly #server: Server;
+  /** Undefined: it refuses, since the target does. */
+  #server: Server | undefined;
   readonly #pairs = new Set<Pair>();
   readonly #cut = new Set<Direction>();
   readonly #targetPort: number;
+  readonly #counts = { passedBytes: 0, blockedConnections: 0 };
   #delayMs = 0;
+  #looking: Promise<void> | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   private constructor(server: Server, port: number, targetPort: number) {
     this.#server = server;
     this.port = port;
     this.#targetPort = targetPort;
+    server.on("connection", (socket) => this.#accept(socket));
   }
 
   /** @param targetPort on 127.0.0.1; nobody need listen there yet. */
   static async listen(targetPort: number): Promise<Relay> {
     const server = createServer();
-    server.listen(0, "127.0.0.1");
+    server.listen(0, HOST);
     await once(server, "listening");
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error("a relay without a port");
-    const relay = new Relay(server, address.port, targetPort);
-    server.on("connection", (socket) => relay.#accept(socket));
-    return relay;
+    return new Relay(server, address.port, targetPort);
   }
 
   get connectionCount(): number {
     return this.#pairs.size;
   }
 
+  get counts(): RelayCounts {
+    return { ...this.#counts };
+  }
+
   /** Bytes in these directions stop, and so does news of a closed connection, until `heal`. */
   cut(...directions: readonly Direction[]): void {
     for (const direction of directions) this.#cut.add(direction);
+    this.#accepts();
     for (const pair of this.#pairs) this.#steer(pair);
   }
 
@@ -70,14 +92,20 @@ export class Relay implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#lookTimer);
+    await this.#looking;
     this.drop();
-    const closed = once(this.#server, "close");
-    this.#server.close();
+    const server = this.#server;
+    if (server === undefined) return;
+    const closed = once(server, "close");
+    server.close();
     await closed;
   }
 
   #accept(incoming: Socket): void {
-    const pair: Pair = { incoming, outgoing: connect({ port: this.#targetPort, host: "127.0.0.1" }) };
+    if (this.#cut.size > 0) this.#counts.blockedConnections++;
+    const pair: Pair = { incoming, outgoing: connect({ port: this.#targetPort, host: HOST }) };
     this.#pairs.add(pair);
     this.#pass(pair, "forward");
     this.#pass(pair, "back");
@@ -88,6 +116,7 @@ export class Relay implements AsyncDisposable {
     const [source, target] = sides(pair, direction);
     source.setNoDelay(true);
     source.on("data", (piece: Buffer) => {
+      this.#counts.passedBytes += piece.byteLength;
       if (this.#delayMs === 0) target.write(piece);
       else setTimeout(() => target.write(piece), this.#delayMs);
     });
@@ -99,8 +128,46 @@ export class Relay implements AsyncDisposable {
   #end(pair: Pair, direction: Direction): void {
     const [, target] = sides(pair, direction);
     if (this.#cut.has(direction) && !target.destroyed) return;
-    target.destroy();
     this.#pairs.delete(pair);
+    if (direction === "forward" || target.destroyed) {
+      target.destroy();
+      return;
+    }
+    // Who connects again at once has to find what there is: a refusal where nobody listens any more.
+    void this.#look().then(() => target.destroy());
+  }
+
+  /** Asks whether the target still listens, and does as it does. Never rejects. */
+  #look(): Promise<void> {
+    this.#looking ??= this.#doAsTarget().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #doAsTarget(): Promise<void> {
+    clearTimeout(this.#lookTimer);
+    const isThere = await listens(this.#targetPort);
+    // Behind a cut nobody can tell.
+    if (isThere || this.#cut.size > 0) {
+      this.#accepts();
+      return;
+    }
+    this.#server?.close();
+    this.#server = undefined;
+    if (!this.#isClosed) this.#lookTimer = setTimeout(() => void this.#look(), LOOK_MS);
+  }
+
+  #accepts(): void {
+    if (this.#server !== undefined || this.#isClosed) return;
+    const server = createServer((socket) => this.#accept(socket));
+    // Somebody else took the port for a moment: the next look tries again.
+    server.once("error", () => {
+      if (this.#server === server) this.#server = undefined;
+      if (!this.#isClosed) this.#lookTimer = setTimeout(() => void this.#look(), LOOK_MS);
+    });
+    server.listen(this.port, HOST);
+    this.#server = server;
   }
 
   #steer(pair: Pair): void {
@@ -110,6 +177,19 @@ export class Relay implements AsyncDisposable {
       else if (source.destroyed) this.#end(pair, direction);
       else source.resume();
     }
+  }
+}
+
+/** Whether somebody accepts connections at a port of this machine. */
+async function listens(port: number): Promise<boolean> {
+  const socket = connect({ port, host: HOST });
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { Server, Socket } from "node:net";
 import { connect, createServer } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Relay } from "./relay.ts";
+import { Relay } from "../../src/chaos/relay.ts";
 
 let target: Server;
 let relay: Relay;
@@ -81,6 +81,42 @@ test("dropped connections are reset on both sides, and new ones work", async () 
   expect(await answerTo(await connected(), "again")).toBe("<again>");
 });
 
+test("where nobody listens any more it refuses, from the first attempt on, and accepts again with its target", async () => {
+  const client = await connected();
+  await answerTo(client, "first");
+  const address = target.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const closed = closeOf(client);
+  target.close();
+  for (const socket of opened) socket.destroy();
+  await closed;
+  expect(await attempt()).toBe("ECONNREFUSED");
+  target.listen(address.port, "127.0.0.1");
+  await expect.poll(attempt).toBe("accepted");
+  expect(await answerTo(await connected(), "again")).toBe("<again>");
+});
+
+test("a cut link refuses nobody, though nobody listens behind it", async () => {
+  const client = await connected();
+  await answerTo(client, "first");
+  relay.cut("forward", "back");
+  target.close();
+  for (const socket of opened) socket.destroy();
+  expect(await attempt()).toBe("accepted");
+  target.listen();
+});
+
+test("it counts what passed, and who came while it was cut", async () => {
+  const client = await connected();
+  await answerTo(client, "first");
+  expect(relay.counts).toEqual({ passedBytes: "first<first>".length, blockedConnections: 0 });
+  relay.cut("forward", "back");
+  client.write("a");
+  await connected();
+  await expect.poll(() => relay.counts.blockedConnections).toBe(1);
+  expect(relay.counts.passedBytes).toBe("first<first>".length);
+});
+
 test("a delay holds each piece back for that long", async () => {
   const client = await connected();
   await answerTo(client, "first");
@@ -90,6 +126,19 @@ test("a delay holds each piece back for that long", async () => {
   // Once on the way there and once back; a timer may fire up to a millisecond early.
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(58);
 });
+
+/** How an attempt to connect ends. */
+async function attempt(): Promise<string> {
+  const socket = connect({ port: relay.port, host: "127.0.0.1" });
+  try {
+    await once(socket, "connect");
+    return "accepted";
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  } finally {
+    socket.destroy();
+  }
+}
 
 async function connected(): Promise<Socket> {
   const socket = connect({ port: relay.port, host: "127.0.0.1" });

@@ -1,22 +1,31 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createWriteStream } from "node:fs";
+import type { WriteStream } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isChaosReport } from "./slow-sync.ts";
+import type { ChaosCommand } from "./slow-sync.ts";
 
-const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+/** The CLI of this very installation: JavaScript in dist/, TypeScript when it runs from the sources. */
+export const CLI_ENTRY = besides("../cli/main");
+const SLOW_SYNC = besides("./slow-sync-preload");
 
 export interface BrokerProcessOptions {
   readonly dataDirectory: string;
   /** For clients; 0 takes a free one. */
   readonly port: number;
-  /** "key=value"; they win over what the harness sets. */
+  /** "key=value"; they win over what is set here. */
   readonly settings?: readonly string[];
+  /** Gets what the broker logs, behind what is there. */
+  readonly logPath?: string;
+  /** Its syncs can be made slow: a preloaded module stands between the broker and `fdatasync`. */
+  readonly hasSlowSync?: boolean;
 }
 
-/** A broker in a process of its own, to be killed for real. It runs from the sources, so no build can be stale. */
+/** A broker in a process of its own, to be killed for real. It stops by itself when this process is gone. */
 export class BrokerProcess implements AsyncDisposable {
   readonly dataDirectory: string;
   /** Resolves when the broker has printed that it is ready. Rejects when it ends before that; the text has its stderr. */
@@ -24,11 +33,17 @@ export class BrokerProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #output: OutputTail;
   #address = "";
+  #slowSyncs = 0;
 
-  private constructor(child: ChildProcess, dataDirectory: string) {
+  private constructor(child: ChildProcess, { dataDirectory, logPath }: BrokerProcessOptions) {
     this.#child = child;
-    this.#output = new OutputTail(child);
+    this.#output = new OutputTail(child, logPath);
     this.dataDirectory = dataDirectory;
+    // Closing the pipe is how a dying process looks; nothing is ever written to it.
+    child.stdin?.on("error", () => undefined);
+    child.on("message", (message) => {
+      if (isChaosReport(message)) this.#slowSyncs = message.slowSyncs;
+    });
     this.ready = readyAddress(child, this.#output).then((address) => {
       this.#address = address;
       return this;
@@ -39,14 +54,18 @@ export class BrokerProcess implements AsyncDisposable {
 
   /** Starts a process and does not wait: founders of a cluster are ready together or not at all. */
   static launch(options: BrokerProcessOptions): BrokerProcess {
-    const args = ["start", "--json", "--data-dir", options.dataDirectory];
+    const hasSlowSync = options.hasSlowSync === true;
+    const args = [...(hasSlowSync ? ["--import", SLOW_SYNC] : []), CLI_ENTRY, "start", "--json"];
+    args.push("--exit-with-parent", "--data-dir", options.dataDirectory);
     args.push("--set", `listeners=CLIENT://127.0.0.1:${options.port}`);
     for (const setting of options.settings ?? []) args.push("--set", setting);
-    const child = spawn(process.execPath, [CLI, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+    const child = spawn(process.execPath, args, {
+      stdio: ["pipe", "pipe", "pipe", ...(hasSlowSync ? ["ipc" as const] : [])],
+      // A session of its own: the terminal's Ctrl-C is for whoever does harm to it.
+      detached: true,
       env: { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"), ...process.env },
     });
-    return new BrokerProcess(child, options.dataDirectory);
+    return new BrokerProcess(child, options);
   }
 
   /** As `launch`; resolves when the broker is ready. @throws when it ends before that. */
@@ -77,6 +96,11 @@ export class BrokerProcess implements AsyncDisposable {
     return this.#output.text;
   }
 
+  /** Syncs of this process that were made to wait, as far as it has told. */
+  get slowSyncs(): number {
+    return this.#slowSyncs;
+  }
+
   /** SIGSTOP: it stays connected and does nothing. */
   pause(): void {
     this.#child.kill("SIGSTOP");
@@ -85,6 +109,18 @@ export class BrokerProcess implements AsyncDisposable {
   /** SIGCONT. */
   resume(): void {
     this.#child.kill("SIGCONT");
+  }
+
+  /** From now on each sync of its files takes so much longer; 0 ends it. Only with `hasSlowSync`. */
+  slowSync(delayMs: number): void {
+    const command: ChaosCommand = { syncDelayMs: delayMs };
+    // A process that ends right now needs no slow disk any more.
+    if (this.#child.connected) this.#child.send(command, () => undefined);
+  }
+
+  /** SIGKILL, without waiting: for the end of this process. */
+  killNow(): void {
+    if (this.isRunning) this.#child.kill("SIGKILL");
   }
 
   /** SIGKILL; resolves when the process is gone. */
@@ -103,50 +139,27 @@ export class BrokerProcess implements AsyncDisposable {
   }
 
   async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (!this.isRunning) return;
     const closed = once(this.#child, "close");
     this.#child.kill(signal);
     await closed;
   }
 }
 
-/** A port that was free a moment ago: for a broker that must come back under the same address. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  const closed = once(server, "close");
-  server.close();
-  await closed;
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
-}
-
-/** Runs `lograft start` where it is expected to refuse. Resolves with the exit code and what was printed. */
-export async function startRefused(
-  args: readonly string[],
-): Promise<{ readonly code: number | null; readonly text: string }> {
-  const child = spawn(process.execPath, [CLI, "start", ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  const output = new OutputTail(child);
-  let printed = "";
-  child.stdout.setEncoding("utf8").on("data", (piece: string) => {
-    printed += piece;
-    // It came up: the caller's expectation fails, but not by its time limit.
-    if (printed.includes("ready at")) child.kill("SIGKILL");
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, text: printed + output.text };
-}
-
-/** The newest part of what a process writes to its stderr. */
+/** The newest part of what a process writes to its stderr; all of it goes to the file, if there is one. */
 class OutputTail {
   text = "";
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, logPath: string | undefined) {
+    const file: WriteStream | undefined =
+      logPath === undefined ? undefined : createWriteStream(logPath, { flags: "a" });
+    // The log is evidence, not more: a full disk must not end who does the harm.
+    file?.on("error", () => undefined);
     child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
       this.text = (this.text + piece).slice(-1024 * 1024);
+      file?.write(piece);
     });
+    child.once("close", () => file?.end());
   }
 }
 
@@ -170,4 +183,10 @@ async function readyAddress(child: ChildProcess, errors: OutputTail): Promise<st
       }
     });
   });
+}
+
+/** A module beside this one, in the form in which this one runs. */
+function besides(path: string): string {
+  const ending = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+  return fileURLToPath(new URL(`${path}${ending}`, import.meta.url));
 }
