@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { onFrames } from "./raw-frames.ts";
 
 /*
  * What the machine itself allows: the same bytes over a raw TCP connection and in and out of files, with no protocol,
@@ -123,38 +124,6 @@ function sendBack(lanes: readonly Lane[], socket: Socket): void {
     });
   };
   step();
-}
-
-function onFrames(socket: Socket, onFrame: (frame: Buffer) => void): void {
-  let wanted = -1;
-  let frame = Buffer.alloc(0);
-  let filled = 0;
-  const prefix = Buffer.alloc(4);
-  let prefixFilled = 0;
-  socket.on("data", (piece: Buffer) => {
-    let at = 0;
-    while (at < piece.length) {
-      if (wanted === -1) {
-        const count = Math.min(4 - prefixFilled, piece.length - at);
-        piece.copy(prefix, prefixFilled, at, at + count);
-        prefixFilled += count;
-        at += count;
-        if (prefixFilled < 4) return;
-        prefixFilled = 0;
-        wanted = prefix.readUInt32BE(0);
-        frame = Buffer.allocUnsafeSlow(wanted);
-        filled = 0;
-      }
-      const count = Math.min(wanted - filled, piece.length - at);
-      piece.copy(frame, filled, at, at + count);
-      filled += count;
-      at += count;
-      if (filled === wanted) {
-        wanted = -1;
-        onFrame(frame);
-      }
-    }
-  });
 }
 
 async function produce(address: string, seconds: number): Promise<void> {
