@@ -55,10 +55,10 @@ export const sharedState: readonly Ban[] = [
 ];
 
 /** Folders (or single files) that are the edge of the process, where the bans of the outside world end. */
-export const edges: readonly string[] = ["platform/node", "cli", "main.ts"];
+export const edges: readonly string[] = ["platform/node", "chaos", "cli", "main.ts"];
 
 /** Folders that are plain functions over plain data. */
-export const pureFolders: readonly string[] = ["model", "metadata", "raft"];
+export const pureFolders: readonly string[] = ["model", "metadata", "raft", "history"];
 
 /** Folders without mutable module state. */
 export const statelessFolders: readonly string[] = [

@@ -30,6 +30,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
   "platform/node": { folders: ["platform", "base"], node: "any", packages: ["level"] },
   raft: { folders: foundation, node: [], packages: [] },
   metadata: { folders: foundation, node: [], packages: [] },
+  history: { folders: foundation, node: [], packages: [] },
   log: { folders: ["platform", ...foundation], node: [], packages: [] },
   quorum: { folders: ["raft", "platform", ...foundation], node: [], packages: [] },
   replication: { folders: ["log", "metadata", "platform", ...foundation], node: [], packages: [] },
@@ -62,8 +63,13 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
     packages: [...grpc, "grpc-health-check"],
   },
   client: { folders: ["rpc", "platform", ...foundation], node: [], packages: [] },
+  chaos: {
+    folders: ["client", "history", "log", "rpc", "platform", "platform/node", ...foundation],
+    node: "any",
+    packages: [],
+  },
   cli: {
-    folders: ["client", ...foundation],
+    folders: ["chaos", "client", "history", ...foundation],
     node: "any",
     packages: ["commander", "cli-table3", "cli-progress", "yaml"],
   },
@@ -77,6 +83,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
       "raft",
       "log",
       "metadata",
+      "history",
       "client",
       "rpc",
       "platform",
@@ -93,8 +100,10 @@ export const entryFiles: readonly string[] = ["node.ts", "main.ts", "index.ts", 
 /** Files that something outside src/ starts or imports; every other file needs an importer. */
 export const entryPoints: readonly string[] = [
   ...entryFiles,
+  "chaos/slow-sync-preload.ts",
   "cli/main.ts",
   "client/index.ts",
+  "sim/broker-campaign.ts",
   "sim/campaign.ts",
 ];
 
