@@ -148,6 +148,8 @@ export class Partition implements CommitSource {
    */
   async follow(): Promise<FollowerRole | undefined> {
     await this.openedLog();
+    // A position may only be told when the log has lost what is being cut: else it is reported as stored, and then gone.
+    while (this.#cutting !== undefined) await this.#cutting;
     // Asked behind the wait: the roles may have changed.
     const { leader, replicas, leaderEpoch } = this.#image;
     const { nodeId } = this.#options;

@@ -16,6 +16,8 @@ export class ReplicaFetchers {
   readonly #deps: FetcherDeps;
   readonly #fetchers = new Map<NodeId, Fetcher>();
   readonly #followed = new Map<string, Followed>();
+  /** What is still under way in logs that are not followed any more. */
+  readonly #ending = new Map<string, Promise<void>>();
   #isClosed = false;
 
   constructor(options: FetcherOptions, deps: FetcherDeps) {
@@ -37,8 +39,8 @@ export class ReplicaFetchers {
       current.fetcher.setLeader(leader);
       return;
     }
-    // Appends of the epoch before are queued in the same log: the position is told when they have ended.
-    const before = current?.fetcher.remove(key) ?? Promise.resolve();
+    // Appends and cuts of the epoch before go on in the same log: the position is told when they have ended.
+    const before = current?.fetcher.remove(key) ?? this.#ending.get(key) ?? Promise.resolve();
     const fetcher = this.#fetcherOf(leader);
     fetcher.add(key, replica, before);
     this.#followed.set(key, { fetcher, leader: leader.nodeId, replica });
@@ -51,7 +53,12 @@ export class ReplicaFetchers {
     const current = this.#followed.get(key);
     if (current === undefined) return;
     this.#followed.delete(key);
-    void current.fetcher.remove(key); // Never rejects; whoever uses the log next waits for it there.
+    // Never rejects.
+    const work = current.fetcher.remove(key);
+    this.#ending.set(key, work);
+    void work.then(() => {
+      if (this.#ending.get(key) === work) this.#ending.delete(key);
+    });
     this.#closeIfIdle(current);
   }
 

@@ -4,7 +4,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import type { FollowerRole } from "../../src/broker/follower-role.ts";
 import { Partition } from "../../src/broker/partition.ts";
 import type { PartitionImage } from "../../src/metadata/image.ts";
-import { nodeId } from "../../src/model/ids.ts";
+import { NO_NODE, nodeId } from "../../src/model/ids.ts";
 import { leaderEpoch, offset } from "../../src/model/offsets.ts";
 import type { Offset } from "../../src/model/offsets.ts";
 import { Scheduler } from "../../src/sim/scheduler.ts";
@@ -115,6 +115,17 @@ test("a leader that was deposed before the cut ended has no role when it ends", 
   await cut;
   await follower.cutting;
   expect(partition.leaderRole).toBeUndefined();
+});
+
+test("who follows again before a cut has ended, with nobody to follow in between, begins where the cut left the log", async () => {
+  const follower = await followed();
+  const cut = follower.truncateTo(offset(2));
+  partition.update({ ...FOLLOWED, leader: NO_NODE, leaderEpoch: leaderEpoch(6), partitionEpoch: 4 });
+  partition.update({ ...FOLLOWED, leaderEpoch: leaderEpoch(7), partitionEpoch: 5 });
+  const next = followed();
+  log.cuts[0]?.done.resolve();
+  await cut;
+  expect((await next).logEndOffset).toBe(2);
 });
 
 test("a partition that was removed while its log was cut gets no role any more", async () => {
