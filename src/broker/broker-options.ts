@@ -1,17 +1,49 @@
 import type { Logger } from "../base/logger.ts";
+import { LOG_SABOTAGES } from "../log/log-sabotage.ts";
+import type { LogSabotage } from "../log/log-sabotage.ts";
 import type { ParsedBrokerConfig } from "../model/configs.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { RaftTransport } from "../quorum/raft-transport.ts";
-import type { IsrStart } from "../replication/isr.ts";
+import type { RaftSabotage } from "../raft/types.ts";
 import type { LeaderEndpoint } from "../replication/leader-endpoint.ts";
 import type { ControllerChannel } from "./controller-channel.ts";
 import type { PartitionLimits } from "./metadata-options.ts";
 
 /**
- * Deliberate bugs, for tests that must notice them: an answer to acks=all before the high watermark, a broker
- * that stays in ISRs after an unclean stop, and those of the ISR's arithmetic.
+ * Deliberate bugs, for tests that must notice them; those of the logs and of the quorum are told there:
+ *  - `answerBeforeCommit`: acks=all is answered as acks=1 is;
+ *  - `answerDuplicateEarly`: a batch that is there already is acknowledged before it is replicated;
+ *  - `keepUncleanInIsr`: a broker stays in ISRs after an unclean stop;
+ *  - `truncateToHighWatermark`: a follower begins by cutting its log to the high watermark that it knows;
+ *  - `followUnchecked`: a leader sends to whoever asks, in whatever epoch and with whatever history;
+ *  - `deleteUnknown`: directories of topics that the metadata does not know are removed at the start;
+ *  - `committedIsrOnly`, `joinWithoutEpochStart`: those of the ISR's arithmetic.
  */
-export type BrokerSabotage = "answerBeforeCommit" | "keepUncleanInIsr" | NonNullable<IsrStart["sabotage"]>;
+export const BROKER_SABOTAGES = [
+  "answerBeforeCommit",
+  "answerDuplicateEarly",
+  "keepUncleanInIsr",
+  "truncateToHighWatermark",
+  "followUnchecked",
+  "deleteUnknown",
+  "committedIsrOnly",
+  "joinWithoutEpochStart",
+  "forgetVote",
+  "acknowledgeBeforeWrite",
+  ...LOG_SABOTAGES,
+] as const;
+
+export type BrokerSabotage = (typeof BROKER_SABOTAGES)[number];
+
+/** The part of it that is a log's. */
+export function logSabotageOf(sabotage: BrokerSabotage | undefined): LogSabotage | undefined {
+  return LOG_SABOTAGES.find((one) => one === sabotage);
+}
+
+/** The part of it that is the quorum's. */
+export function raftSabotageOf(sabotage: BrokerSabotage | undefined): RaftSabotage | undefined {
+  return sabotage === "forgetVote" || sabotage === "acknowledgeBeforeWrite" ? sabotage : undefined;
+}
 
 export interface BrokerOptions {
   /** As `parseBrokerConfig` gave it. The data is in the first of `log.dirs`. */

@@ -10,6 +10,7 @@ import type { LeaderEpoch } from "../model/offsets.ts";
 import { ReplicaFetchers } from "../replication/replica-fetchers.ts";
 import { ReplicaSenders } from "../replication/replica-senders.ts";
 import type { FollowerIdentity, LeaderReplica, ReplicaRefusal } from "../replication/replica.ts";
+import { raftSabotageOf } from "./broker-options.ts";
 import type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
 import { ClusterHandler, notInClusterError } from "./handlers/cluster.ts";
 import { FetchHandler } from "./handlers/fetch.ts";
@@ -72,7 +73,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
   // The logs ask for settings of topics, and the metadata tells of changes, before there is a table to ask or to tell.
   const hosted: { table?: PartitionTable; replicas?: ReplicaManager } = {};
   const logs = await openLogs(
-    { ...self, directory, config },
+    { ...self, directory, config, sabotage: options.sabotage },
     {
       platform,
       logger,
@@ -132,7 +133,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     for (const { topicPartition, topicId } of await findLeftovers(
       node.image,
       removed,
-      { directory, logs },
+      { directory, logs, sabotage: options.sabotage },
       deps,
     )) {
       table.deleteFiles(topicPartition.topic, topicId, [topicPartition.partition]);
@@ -175,8 +176,14 @@ function openNode(
     limits: options.limits ?? DEFAULT_LIMITS,
   });
   const isEveryStopClean = options.sabotage === "keepUncleanInIsr";
+  const raftSabotage = raftSabotageOf(options.sabotage);
+  const { quorum, rules } = nodeOptions;
   return MetadataNode.open(
-    { ...nodeOptions, rules: { ...nodeOptions.rules, ...(isEveryStopClean ? { isEveryStopClean } : {}) } },
+    {
+      ...nodeOptions,
+      quorum: { ...quorum, ...(raftSabotage === undefined ? {} : { sabotage: raftSabotage }) },
+      rules: { ...rules, ...(isEveryStopClean ? { isEveryStopClean } : {}) },
+    },
     {
       platform,
       logger,

@@ -237,8 +237,10 @@ export class MetadataNode implements PeerEndpoint {
           get nextOffset() {
             return quorum.nextOffset;
           },
-          propose: (records) =>
-            quorum.propose(encodeMetadataRecords(records), { isUrgent: !records.some(takesRoom) }),
+          propose: (records, metadataVersion) =>
+            quorum.propose(encodeMetadataRecords(records, metadataVersion), {
+              isUrgent: !records.some(takesRoom),
+            }),
         },
         voters: voterControlOf(quorum),
         committed: this.#publisher.state,

@@ -1,5 +1,6 @@
 import type { MetadataImage } from "../metadata/image.ts";
 import { recordsOfImage } from "../metadata/image.ts";
+import { metadataVersionOf } from "../metadata/metadata-version.ts";
 import { decodeMetadataRecords, encodeMetadataRecords } from "../metadata/record-codec.ts";
 import { MetadataState, stateHash } from "../metadata/replay.ts";
 import type { MetadataDelta } from "../metadata/replay.ts";
@@ -50,7 +51,7 @@ export class MetadataPublisher implements QuorumStateMachine {
   }
 
   snapshot(): Buffer {
-    return encodeMetadataRecords(recordsOfImage(this.#state));
+    return encodeMetadataRecords(recordsOfImage(this.#state), metadataVersionOf(this.#state));
   }
 
   /** What is gone in the new state was removed by committed records that this broker did not see one by one. */

@@ -60,8 +60,8 @@ export interface Reader {
 }
 
 /**
- * Why this broker does not let the partition be read, or undefined. A follower gives what it knows to be committed, so it
- * needs no controller to vouch for it; but the caller must be in the same leader epoch, as with a leader (KIP-320).
+ * Why this broker does not let the partition be read, or undefined. A follower gives what it knows to be committed; the
+ * caller must be in the same leader epoch, as with a leader (KIP-320).
  */
 export function readerRefusal(
   partition: Partition,
@@ -72,7 +72,8 @@ export function readerRefusal(
   if (!isFollowerEnough || leader === nodeId || !replicas.includes(nodeId)) {
     return accessRefusal(partition, leaderEpoch, nodeId);
   }
-  return partition.isRemoved ? removedRefusal(partition) : epochRefusal(partition, leaderEpoch);
+  if (partition.isRemoved) return removedRefusal(partition);
+  return epochRefusal(partition, leaderEpoch) ?? doubtRefusal(partition, nodeId);
 }
 
 function removedRefusal({ topic }: Partition): ItemOutcome {
@@ -89,9 +90,9 @@ function epochRefusal(partition: Partition, leaderEpoch: number): ItemOutcome | 
     : failure("UNKNOWN_LEADER_EPOCH", `${epochs}; try again, the broker may be behind`);
 }
 
-/** A leader that was cut off does not hear that it is none any more, and gets no records that it could tell of (H31). */
+/** Who was cut off does not hear who leads now, and gets no records that it could tell of (H31). */
 function doubtRefusal(partition: Partition, nodeId: NodeId): ItemOutcome | undefined {
-  if (!partition.isLeadershipDoubtful) return undefined;
+  if (!partition.isDoubtful) return undefined;
   return failure(
     "NOT_LEADER_OR_FOLLOWER",
     `broker ${nodeId} has lost its controller, so another may lead ${partition.topic}-${partition.partition} by now. ` +

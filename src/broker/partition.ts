@@ -99,11 +99,11 @@ export class Partition implements CommitSource {
   }
 
   /**
-   * This broker leads it as far as it knows, but others have it too and the controller has been silent for a session: one
-   * of them may lead it by now. A partition that nobody else has cannot have gone anywhere.
+   * Others have it too and the controller has been silent for a session: another one may lead it by now, and it may have
+   * gone on there. A partition that nobody else has cannot have gone anywhere.
    */
-  get isLeadershipDoubtful(): boolean {
-    return this.isReplicated && this.#image.leader === this.#options.nodeId && this.#deps.isContactLost();
+  get isDoubtful(): boolean {
+    return this.isReplicated && this.#deps.isContactLost();
   }
 
   /** Its log has lost something in the middle, as far as is known. */
@@ -170,7 +170,10 @@ export class Partition implements CommitSource {
       },
       { log: store, logger, mayLoseCommitted, onCommit: () => this.#notifyCommit() },
     );
-    return this.#follower;
+    const role = this.#follower;
+    if (this.#options.sabotage === "truncateToHighWatermark" && role.highWatermark < role.logEndOffset)
+      await role.truncateTo(role.highWatermark);
+    return role;
   }
 
   /** Cuts its log where the damage begins, after which it can be followed. For a spare only. @throws LograftError KAFKA_STORAGE_ERROR. */
@@ -265,9 +268,9 @@ export class Partition implements CommitSource {
     this.#notify();
   }
 
-  /** The controller has been silent for a session: who reads from the leader must not wait here any longer. */
+  /** The controller has been silent for a session: who reads here must not wait any longer. */
   contactLost(): void {
-    if (this.isLeadershipDoubtful) this.#notify();
+    if (this.isDoubtful) this.#notify();
   }
 
   /** The topic's settings have changed. */

@@ -11,12 +11,15 @@ import type { NodeId, TopicId } from "../model/ids.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
 import { readIfPresent } from "../platform/atomic-file.ts";
 import type { Platform } from "../platform/platform.ts";
+import { logSabotageOf } from "./broker-options.ts";
+import type { BrokerSabotage } from "./broker-options.ts";
 import { logConfigOf } from "./topic-configs.ts";
 
 export interface StorageOptions {
   readonly nodeId: NodeId;
   readonly directory: string;
   readonly config: BrokerConfig;
+  readonly sabotage?: BrokerSabotage | undefined;
 }
 
 export interface StorageDeps {
@@ -53,6 +56,7 @@ export async function openLogs(options: StorageOptions, deps: StorageDeps): Prom
       retentionIntervalMs: config.logRetentionCheckIntervalMs,
       scrubIntervalMs: config.logScrubIntervalMs,
       scrubBytesPerSecond: config.logScrubBytesPerSecond,
+      sabotage: logSabotageOf(options.sabotage),
     },
     {
       clock: platform.clock,
@@ -72,7 +76,11 @@ export async function openLogs(options: StorageOptions, deps: StorageDeps): Prom
 export async function findLeftovers(
   image: MetadataImage,
   removed: readonly TopicImage[],
-  options: { readonly directory: string; readonly logs: LogManager },
+  options: {
+    readonly directory: string;
+    readonly logs: LogManager;
+    readonly sabotage?: BrokerSabotage | undefined;
+  },
   deps: { readonly platform: Platform; readonly logger: Logger },
 ): Promise<readonly Leftover[]> {
   const removedIds = new Set(removed.map(({ topicId }) => topicId));
@@ -81,10 +89,12 @@ export async function findLeftovers(
   let unknownCount = 0;
   for (const { topicPartition } of options.logs.list()) {
     const { topic, partition } = topicPartition;
-    if (image.topic(topic)?.partitions[partition] === undefined) unknownCount++;
-    if (!removedNames.has(topic)) continue;
+    const isUnknown = image.topic(topic)?.partitions[partition] === undefined;
+    if (isUnknown) unknownCount++;
+    const isRemoved = removedNames.has(topic) || (isUnknown && options.sabotage === "deleteUnknown");
+    if (!isRemoved) continue;
     const topicId = await topicIdIn(`${options.directory}/${partitionDirName(topicPartition)}`, deps);
-    if (topicId === undefined || !removedIds.has(topicId)) continue;
+    if (topicId === undefined || (removedNames.has(topic) && !removedIds.has(topicId))) continue;
     leftovers.push({ topicPartition, topicId });
     unknownCount--;
   }

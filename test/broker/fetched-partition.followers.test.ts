@@ -183,3 +183,14 @@ test("a follower that has lost its controller goes on: what it knows to be commi
   hosted.table.contactLost();
   expect(await poll(0)).toMatchObject({ error: "NONE", records: log.batches });
 });
+
+test("a follower that is cut off sends its readers away in that moment: it hears of nothing new (H31)", async () => {
+  role.learn(offset(3), offset(0));
+  await add();
+  hosted.isContactLost = true;
+  hosted.table.contactLost();
+  expect(await take()).toMatchObject([{ error: "NOT_LEADER_OR_FOLLOWER", records: [] }]);
+  expect(await poll(0)).toMatchObject({ error: "NOT_LEADER_OR_FOLLOWER" });
+  hosted.isContactLost = false;
+  expect(await poll(0)).toMatchObject({ error: "NONE" });
+});

@@ -72,6 +72,8 @@ export class ProduceHandler {
   readonly #isContactLost: () => boolean;
   /** For tests, which must notice it: acks=all is answered as acks=1 is. */
   readonly #isEarly: boolean;
+  /** The same for duplicates alone. */
+  readonly #isDuplicateEarly: boolean;
 
   constructor(
     options: { readonly nodeId: NodeId; readonly sabotage?: BrokerSabotage | undefined },
@@ -79,6 +81,7 @@ export class ProduceHandler {
   ) {
     this.#nodeId = options.nodeId;
     this.#isEarly = options.sabotage === "answerBeforeCommit";
+    this.#isDuplicateEarly = options.sabotage === "answerDuplicateEarly";
     this.#table = deps.table;
     this.#clock = deps.clock;
     this.#isContactLost = deps.isContactLost;
@@ -149,7 +152,8 @@ export class ProduceHandler {
       appended.done.catch(() => undefined);
       run.settle(position, acceptedResult(item, partition, log, appended, "none"));
     } else {
-      const isForAll = acks === -1 && leaderRole !== undefined && !this.#isEarly;
+      const isEarly = this.#isEarly || (this.#isDuplicateEarly && appended.duplicate);
+      const isForAll = acks === -1 && leaderRole !== undefined && !isEarly;
       const complete = (): void =>
         run.settle(position, this.#completed(item, partition, log, appended, acks));
       appended.done.then(
