@@ -3,8 +3,8 @@ import { LOG_SABOTAGES } from "../log/log-sabotage.ts";
 import type { LogSabotage } from "../log/log-sabotage.ts";
 import type { ParsedBrokerConfig } from "../model/configs.ts";
 import type { Platform } from "../platform/platform.ts";
+import type { QuorumOptions } from "../quorum/quorum-types.ts";
 import type { RaftTransport } from "../quorum/raft-transport.ts";
-import type { RaftSabotage } from "../raft/types.ts";
 import type { LeaderEndpoint } from "../replication/leader-endpoint.ts";
 import type { ControllerChannel } from "./controller-channel.ts";
 import type { PartitionLimits } from "./metadata-options.ts";
@@ -41,7 +41,7 @@ export function logSabotageOf(sabotage: BrokerSabotage | undefined): LogSabotage
 }
 
 /** The part of it that is the quorum's. */
-export function raftSabotageOf(sabotage: BrokerSabotage | undefined): RaftSabotage | undefined {
+export function raftSabotageOf(sabotage: BrokerSabotage | undefined): QuorumOptions["sabotage"] {
   return sabotage === "forgetVote" || sabotage === "acknowledgeBeforeWrite" ? sabotage : undefined;
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from "../platform/clock.ts";
 import { compareHistories } from "../replication/divergence.ts";
 import { IsrState } from "../replication/isr.ts";
 import type { IsEligible, IsrProposal, IsrStart } from "../replication/isr.ts";
+import type { RateLimit } from "../replication/rate-limit.ts";
 import type {
   FollowAnswer,
   FollowerIdentity,
@@ -33,6 +34,8 @@ export interface LeaderRoleDeps {
   readonly clock: Clock;
   /** There may be something to ask of the controller. Must only take note. */
   readonly onIsrNews: (role: LeaderRole) => void;
+  /** How fast replicas of a reassignment may copy the topic from this broker, all together; undefined: as they can. */
+  readonly pace: () => RateLimit | undefined;
 }
 
 /** What those who watch a leader's partition look at. */
@@ -58,6 +61,7 @@ export class LeaderRole implements LeaderReplica {
   readonly #log: ReplicaStore;
   readonly #clock: Clock;
   readonly #onIsrNews: (role: LeaderRole) => void;
+  readonly #pace: () => RateLimit | undefined;
   readonly #isr: IsrState;
   readonly #waits = new ReplicationWaits();
   readonly #listeners = new Set<() => void>();
@@ -80,6 +84,7 @@ export class LeaderRole implements LeaderReplica {
     this.#log = deps.log;
     this.#clock = deps.clock;
     this.#onIsrNews = deps.onIsrNews;
+    this.#pace = deps.pace;
     this.#isr = new IsrState({
       self: options.self,
       image,
@@ -121,7 +126,8 @@ export class LeaderRole implements LeaderReplica {
 
   follow(follower: FollowerIdentity, at: FollowerPosition): FollowAnswer {
     const isChecked = !this.#isUnchecked;
-    const refusal = (isChecked ? this.#epochRefusal(at.leaderEpoch) : undefined) ?? this.#strangerRefusal(follower);
+    const refusal =
+      (isChecked ? this.#epochRefusal(at.leaderEpoch) : undefined) ?? this.#strangerRefusal(follower);
     if (refusal !== undefined) return refusal;
     const answer = isChecked ? compareHistories(at, this.#log) : ({ type: "ok" } as const);
     if (answer.type !== "ok") return answer;
@@ -151,6 +157,18 @@ export class LeaderRole implements LeaderReplica {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Ends in the step in which the high watermark begins to wait for the follower (H36). */
+  paceFor(nodeId: NodeId): RateLimit | undefined {
+    const isCopying =
+      this.#isr.image.addingReplicas.includes(nodeId) && !this.#isr.maximalIsr.includes(nodeId);
+    return isCopying ? this.#pace() : undefined;
+  }
+
+  /** The pace of its topic is another one. */
+  paceChanged(): void {
+    if (this.#isr.image.addingReplicas.length > 0) this.#notify();
+  }
+
   /** Calls back, once, with true when everything below `endOffset` is committed, with false when this role ends first. */
   whenCommitted(endOffset: Offset, callback: (isCommitted: boolean) => void): void {
     if (this.#isEnded) callback(false);
@@ -162,7 +180,9 @@ export class LeaderRole implements LeaderReplica {
   takeProposal(isEligible: IsEligible): IsrProposal | undefined {
     if (this.#isEnded) return undefined;
     const proposal = this.#isr.proposal(this.#clock.monotonicMs(), isEligible);
-    if (proposal !== undefined) this.#isr.proposed(proposal);
+    if (proposal === undefined) return undefined;
+    this.#isr.proposed(proposal);
+    this.paceChanged();
     return proposal;
   }
 
@@ -182,6 +202,7 @@ export class LeaderRole implements LeaderReplica {
 
   /** The partition as it is committed, in the same leader epoch. */
   committed(image: PartitionImage): void {
+    this.paceChanged();
     this.#isr.committed(image);
     this.#settle();
   }

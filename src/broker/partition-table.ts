@@ -10,6 +10,7 @@ import { offset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
 import type { Clock } from "../platform/clock.ts";
+import { RateLimit } from "../replication/rate-limit.ts";
 import type { BrokerSabotage } from "./broker-options.ts";
 import type { LeaderRole } from "./leader-role.ts";
 import type { LogEnds, LogStore } from "./log-store.ts";
@@ -32,22 +33,36 @@ class TopicEntry implements HostedTopic {
   image: TopicImage;
   config: TopicConfig;
   logConfig: LogConfig;
+  /** How fast reassignments may copy it from this broker. */
+  pace: RateLimit | undefined;
   readonly partitions: (Partition | undefined)[] = [];
+  readonly #clock: Clock;
 
-  constructor(image: TopicImage, broker: BrokerConfig) {
+  constructor(image: TopicImage, broker: BrokerConfig, clock: Clock) {
     this.image = image;
+    this.#clock = clock;
     this.config = topicConfigOf(image, broker);
     this.logConfig = logConfigOf(this.config, broker);
+    this.#setPace();
   }
 
   update(image: TopicImage, broker: BrokerConfig): void {
     if (image.configs !== this.image.configs) {
       this.config = topicConfigOf(image, broker);
       this.logConfig = logConfigOf(this.config, broker);
+      this.#setPace();
       for (const partition of this.partitions) partition?.configChanged();
     }
     this.image = image;
     for (const [number, state] of image.partitions.entries()) this.partitions[number]?.update(state);
+  }
+
+  #setPace(): void {
+    const bytesPerSecond = this.config.reassignmentThrottleBytesPerSecond;
+    const nowMs = this.#clock.monotonicMs();
+    if (bytesPerSecond === 0) this.pace = undefined;
+    else if (this.pace === undefined) this.pace = new RateLimit(bytesPerSecond, nowMs);
+    else this.pace.change(bytesPerSecond, nowMs);
   }
 }
 
@@ -183,7 +198,7 @@ export class PartitionTable {
     if (known !== undefined) return known;
     const image = this.#image.topic(name);
     if (image === undefined) return undefined;
-    const entry = new TopicEntry(image, this.#config);
+    const entry = new TopicEntry(image, this.#config, this.#deps.clock);
     this.#topics.set(name, entry);
     return entry;
   }
@@ -212,6 +227,7 @@ export class PartitionTable {
         onIsrNews,
         isContactLost,
         minInsyncReplicas: () => entry.config.minInsyncReplicas,
+        pace: () => entry.pace,
         mayLoseCommitted: () => entry.config.uncleanLeaderElectionEnable,
         openLog: async () => {
           await this.#deletions.get(name);

@@ -14,6 +14,7 @@ import { CommittedLog } from "./committed-log.ts";
 import type { CommitSource } from "./committed-log.ts";
 import { FollowerRole } from "./follower-role.ts";
 import { LeaderRole } from "./leader-role.ts";
+import type { RateLimit } from "../replication/rate-limit.ts";
 import type { PartitionStore, ReplicaStore } from "./log-store.ts";
 import { isLograftError } from "./lograft-error.ts";
 
@@ -44,6 +45,8 @@ export interface PartitionDeps {
   readonly logger: Logger;
   /** The topic's setting. */
   readonly minInsyncReplicas: () => number;
+  /** See `LeaderRoleDeps.pace`. */
+  readonly pace: () => RateLimit | undefined;
   /** As the topic is set: an unclean leader may lack what is committed. */
   readonly mayLoseCommitted: () => boolean;
   /** Others have it too, and its log here is damaged. Must only take note; called again and again. */
@@ -276,6 +279,7 @@ export class Partition implements CommitSource {
   /** The topic's settings have changed. */
   configChanged(): void {
     this.#leader?.minInsyncChanged(this.#minInsyncReplicas);
+    this.#leader?.paceChanged();
   }
 
   /** The data goes, by a committed record: who waits is told, who watches too. */
@@ -342,7 +346,7 @@ export class Partition implements CommitSource {
     // Where this epoch begins is known when the log has lost what the leader before it had cut.
     if (this.#cutting !== undefined) return;
     const { nodeId, lagTimeMs, sabotage } = this.#options;
-    const { clock, onIsrNews } = this.#deps;
+    const { clock, onIsrNews, pace } = this.#deps;
     // Only an unclean election leaves less than was committed; what is gone cannot be counted any more.
     if (this.#highWatermark > log.logEndOffset) this.#highWatermark = log.logEndOffset;
     this.#leader = new LeaderRole(
@@ -357,7 +361,7 @@ export class Partition implements CommitSource {
         lagTimeMs,
         sabotage,
       },
-      { log, clock, onIsrNews },
+      { log, clock, onIsrNews, pace },
     );
     this.#leader.watch(() => this.#notifyCommit());
     this.#notifyCommit();

@@ -61,8 +61,10 @@ export interface ChaosResult {
 const MAX_BASELINE_MS = 5000;
 const MIN_BASELINE_MS = 2000;
 const NODE_IDS = [1, 2, 3] as const;
-/** Small, so that there are segments to which nothing is appended any more. */
-const SEGMENT_BYTES = 64 * 1024;
+/** Some seconds of load: whoever damages segments needs some to which nothing is appended any more. */
+const SMALL_SEGMENT_BYTES = 64 * 1024;
+/** Otherwise no more than a few are rolled in a run: each costs syncs that are not what is measured. */
+const SEGMENT_BYTES = 4 * 1024 * 1024;
 /** What the metadata store takes, and some air. */
 const VOLUME_BASE_BYTES = 256 * 1024 * 1024;
 /** A record with its share of a batch, and of the indexes. */
@@ -89,6 +91,11 @@ export async function runChaos(options: ChaosOptions, deps: ChaosDeps): Promise<
     told(`*** SKIPPED: full-disk; no file system could be mounted here: ${mounted.missing}`);
   }
   const faults = options.faults.filter((kind) => skipped[kind] === undefined);
+  if (faults.length === 0 && options.faults.length > 0) {
+    throw new Error(
+      `nothing is left to run: ${options.faults.join(", ")}; try it as root, or another scenario`,
+    );
+  }
   {
     await using volumes = mounted === undefined || "missing" in mounted ? undefined : mounted;
     await using log = await HistoryLog.create(historyDirectory);
@@ -108,7 +115,8 @@ export async function runChaos(options: ChaosOptions, deps: ChaosDeps): Promise<
     // The second Ctrl-C ends this process at once, and the brokers with it: also one that is stopped by SIGSTOP.
     using _killing = onExit(() => cluster.killNow());
     signal.throwIfAborted();
-    await createTopics(cluster, table, options.replicationFactor);
+    const segmentBytes = faults.includes("corrupt-segment") ? SMALL_SEGMENT_BYTES : SEGMENT_BYTES;
+    await createTopics(cluster, table, { replicationFactor: options.replicationFactor, segmentBytes });
     const ends = await runLoad({ ...options, faults }, { ...deps, cluster, log, table, volumes });
     told("all brokers are stopped, and the bytes of their replicas compared");
     for (const nodeId of cluster.nodeIds) noteBroken(cluster, log, nodeId);
@@ -162,8 +170,9 @@ async function mountVolumes(options: ChaosOptions): Promise<DataVolumes | { read
 async function createTopics(
   cluster: ClusterProcess,
   table: KeyTable,
-  replicationFactor: number,
+  how: { readonly replicationFactor: number; readonly segmentBytes: number },
 ): Promise<void> {
+  const { replicationFactor, segmentBytes } = how;
   await using client = cluster.client();
   await client.admin().createTopics(
     table.topics.map((name) => ({
@@ -173,7 +182,7 @@ async function createTopics(
       configs: {
         // Absence has to mean loss: nothing is ever removed by right.
         "retention.ms": "-1",
-        "segment.bytes": String(SEGMENT_BYTES),
+        "segment.bytes": String(segmentBytes),
         "min.insync.replicas": replicationFactor >= 3 ? "2" : "1",
       },
     })),

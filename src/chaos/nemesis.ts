@@ -29,9 +29,12 @@ export class Nemesis {
     };
   }
 
-  /** Does faults of these kinds in rotation until the time (of `performance.now`) is over; with none, waits for it. */
+  /**
+   * Does faults of these kinds in rotation until the time (of `performance.now`) is over, each of them once at least; with
+   * none, waits for it.
+   */
   async run(kinds: readonly FaultKind[], untilMs: number, told: (text: string) => void): Promise<void> {
-    for (let round = 0; performance.now() < untilMs; round++) {
+    for (let round = 0; round < kinds.length || performance.now() < untilMs; round++) {
       const kind = kinds[round % kinds.length];
       if (kind === undefined) {
         await this.#scene.sleep(untilMs - performance.now());

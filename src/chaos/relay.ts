@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Server, Socket } from "node:net";
 import { connect, createServer } from "node:net";
+import { freePort } from "./free-port.ts";
 
 /** Which way bytes go: from who connects, or back to it. */
 export type Direction = "forward" | "back";
@@ -50,11 +51,10 @@ export class Relay implements AsyncDisposable {
   /** @param targetPort on 127.0.0.1; nobody need listen there yet. */
   static async listen(targetPort: number): Promise<Relay> {
     const server = createServer();
-    server.listen(0, HOST);
+    const port = await freePort();
+    server.listen(port, HOST);
     await once(server, "listening");
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("a relay without a port");
-    return new Relay(server, address.port, targetPort);
+    return new Relay(server, port, targetPort);
   }
 
   get connectionCount(): number {

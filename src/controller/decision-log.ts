@@ -2,6 +2,7 @@ import { assert } from "../base/assert.ts";
 import { Deferred } from "../base/deferred.ts";
 import type { LograftError } from "../base/errors.ts";
 import type { MetadataImage } from "../metadata/image.ts";
+import { metadataVersionOf } from "../metadata/metadata-version.ts";
 import type { MetadataState } from "../metadata/replay.ts";
 import { ProtocolError } from "../model/error-code.ts";
 import type { MetadataLog } from "./metadata-log.ts";
@@ -81,7 +82,9 @@ export class DecisionLog {
     if (records.length > 0) {
       // An entry that cannot be replayed would stop every node that comes to it, so this goes first.
       const apply = state.prepare(records);
-      const proposal = log.propose(records);
+      // The level before this entry: whoever reads it may not know of another yet.
+      const metadataVersion = metadataVersionOf(state);
+      const proposal = log.propose(records, metadataVersion);
       assert(proposal.offset === offset, "an entry went to another offset than was said", {
         offset,
         actual: proposal.offset,

@@ -3,6 +3,7 @@ import type { MetadataRecord } from "../metadata/records.ts";
 import type { NodeId } from "../model/ids.ts";
 import type { UncleanElection } from "./affected-partitions.ts";
 import { decideBrokerStates } from "./broker-states.ts";
+import { movementRefusal } from "./features.ts";
 import type { PartitionRules } from "./partition-rules.ts";
 import { failure, SUCCESS } from "./result.ts";
 import type { Decision, ItemOutcome } from "./result.ts";
@@ -36,21 +37,23 @@ export function decideDrain(
 ): Decision<DrainDecision> {
   const broker = image.broker(nodeId);
   if (broker === undefined) {
-    const refusal = failure(
-      "BROKER_ID_NOT_REGISTERED",
-      `broker ${nodeId} is not registered; check the node id`,
+    return refused(
+      failure("BROKER_ID_NOT_REGISTERED", `broker ${nodeId} is not registered; check the node id`),
     );
-    return {
-      records: [],
-      response: { movedLeaders: 0, ledPartitions: 0, uncleanElections: [], ...refusal },
-    };
   }
+  // Giving back to use what cannot be out of use changes nothing at any level.
+  const unsupported = isDrained ? movementRefusal(image, "brokers can be drained") : undefined;
+  if (unsupported !== undefined) return refused(unsupported);
   const { brokerEpoch } = broker;
   const { records, response } = decideBrokerStates(image, [{ nodeId, brokerEpoch, isDrained }], rules);
   const movedLeaders = records.filter((record) => isTakenFrom(image, nodeId, record)).length;
   const ledPartitions = leadershipsOf(image, nodeId) - movedLeaders;
   const { uncleanElections } = response;
   return { records, response: { movedLeaders, ledPartitions, uncleanElections, ...SUCCESS } };
+}
+
+function refused(refusal: ItemOutcome): Decision<DrainDecision> {
+  return { records: [], response: { movedLeaders: 0, ledPartitions: 0, uncleanElections: [], ...refusal } };
 }
 
 function isTakenFrom(image: MetadataImage, nodeId: NodeId, record: MetadataRecord): boolean {

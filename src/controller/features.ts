@@ -1,4 +1,10 @@
 import type { MetadataImage } from "../metadata/image.ts";
+import {
+  METADATA_VERSION,
+  METADATA_VERSIONS,
+  metadataVersionOf,
+  MOVEMENT_LEVEL,
+} from "../metadata/metadata-version.ts";
 import type { FeatureRange, MetadataRecord } from "../metadata/records.ts";
 import { failure, SUCCESS } from "./result.ts";
 import type { Decision, ItemOutcome } from "./result.ts";
@@ -6,7 +12,7 @@ import type { Decision, ItemOutcome } from "./result.ts";
 /** What this release can work with: each broker says so when it registers. */
 export const SUPPORTED_FEATURES: ReadonlyMap<string, FeatureRange> = new Map([
   /** The records of the metadata log and what they mean. */
-  ["metadata.version", { min: 1, max: 1 }],
+  [METADATA_VERSION, METADATA_VERSIONS],
   /** The entries and messages of the metadata quorum; 1: voters are in the log (KIP-853). */
   ["raft.version", { min: 1, max: 1 }],
 ]);
@@ -40,6 +46,17 @@ export function featureRefusal(
     );
   }
   return undefined;
+}
+
+/** Why nothing can move or be drained in this cluster yet, or undefined when it can. `what` begins the sentence. */
+export function movementRefusal(image: MetadataImage, what: string): ItemOutcome | undefined {
+  const level = metadataVersionOf(image);
+  if (level >= MOVEMENT_LEVEL) return undefined;
+  return failure(
+    "UNSUPPORTED_VERSION",
+    `${what} from ${METADATA_VERSION} ${MOVEMENT_LEVEL} on, and this cluster works with ${level}; once every broker runs ` +
+      `a release that supports it, raise it: lograft features upgrade --feature ${METADATA_VERSION}=${MOVEMENT_LEVEL}`,
+  );
 }
 
 export interface UpdateFeatureCommand {

@@ -16,8 +16,9 @@ export interface MetadataLog {
   /** The offset that the next `propose` answers, when it is called in this same turn. */
   readonly nextOffset: number;
   /**
-   * Puts these records, as one entry that is applied whole or not at all, behind everything proposed before.
+   * Puts these records, as one entry that is applied whole or not at all, behind everything proposed before. They are
+   * written as brokers at this level of metadata.version read them.
    * @throws ProtocolError NOT_CONTROLLER; LograftError BUFFER_EXHAUSTED, DISK_FULL, CLOSED. Nothing was proposed then.
    */
-  propose(records: readonly MetadataRecord[]): MetadataProposal;
+  propose(records: readonly MetadataRecord[], metadataVersion: number): MetadataProposal;
 }

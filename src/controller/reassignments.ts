@@ -4,6 +4,7 @@ import type { MetadataRecord } from "../metadata/records.ts";
 import type { NodeId } from "../model/ids.ts";
 import { requiredInSync } from "../model/insync.ts";
 import { partitionRecord } from "./affected-partitions.ts";
+import { movementRefusal } from "./features.ts";
 import { changeOf } from "./partition-change.ts";
 import { partitionPolicyOf } from "./partition-rules.ts";
 import type { PartitionPolicy, PartitionRules } from "./partition-rules.ts";
@@ -59,8 +60,9 @@ export function decideReassign(
 ): Decision<readonly ReassignmentResult[]> {
   const records: MetadataRecord[] = [];
   const change = changeOf(image);
+  const unsupported = movementRefusal(image, "partitions can be moved");
   const response = onEach(image, partitions, ({ replicas }, name, topic, partition, before) => {
-    const refusal = targetRefusal(image, name, before, replicas);
+    const refusal = unsupported ?? targetRefusal(image, name, before, replicas);
     if (refusal !== undefined) return refusal;
     if (isSameList(targetOf(before), replicas)) return SUCCESS;
     const moving = { ...before, ...growth(before, replicas) };

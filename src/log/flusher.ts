@@ -5,6 +5,8 @@ import type { DiskFile } from "../platform/disk.ts";
 export interface SyncSchedulerOptions {
   /** Syncs at the same time. Below the size of libuv's thread pool, or they would starve all other file work (H18). */
   readonly maxConcurrent: number;
+  /** For tests, which must notice it. */
+  readonly areFailuresSwallowed?: boolean;
 }
 
 /** Counters since the start, for metrics and tests. */
@@ -24,6 +26,7 @@ const COMPACT_AFTER = 256;
  */
 export class SyncScheduler {
   readonly #maxConcurrent: number;
+  readonly #areFailuresSwallowed: boolean;
   #waiting: (() => void)[] = [];
   #head = 0;
   #running = 0;
@@ -33,6 +36,7 @@ export class SyncScheduler {
   constructor(options: SyncSchedulerOptions) {
     assert(options.maxConcurrent > 0, "no sync could ever run", { ...options });
     this.#maxConcurrent = options.maxConcurrent;
+    this.#areFailuresSwallowed = options.areFailuresSwallowed ?? false;
   }
 
   get stats(): SyncStats {
@@ -63,7 +67,7 @@ export class SyncScheduler {
       this.#completed++;
     } catch (error: unknown) {
       this.#failed++;
-      throw error;
+      if (!this.#areFailuresSwallowed) throw error;
     } finally {
       this.#passOn();
     }

@@ -1,7 +1,7 @@
 import { decodeMarkerBatch } from "../model/control-record.ts";
 import type { ErrorName } from "../model/error-code.ts";
 import { addOffset, NO_TIMESTAMP } from "../model/offsets.ts";
-import type { LeaderEpoch, Offset, Timestamp } from "../model/offsets.ts";
+import type { LeaderEpoch, Offset, ProducerId, Timestamp } from "../model/offsets.ts";
 import {
   baseOffsetOf,
   batchSizeOf,
@@ -94,6 +94,8 @@ export function appendProduced(
       const decision = producersOf(core).check(batch);
       if (decision.kind === "refuse") return refuse(decision.error, decision.message);
       if (decision.kind === "duplicate") {
+        const isKnown = core.deps.sabotage !== "windowOfOne" || isNewest(core, batch.producerId, decision);
+        if (!isKnown) return refuse("DUPLICATE_SEQUENCE_NUMBER", "older than its last batch");
         return duplicateOf(core, config, decision, leaderEpoch);
       }
     }
@@ -168,7 +170,8 @@ export function appendReplicated(
       aborted = undefined;
     }
     noteEpoch(core, leaderEpochOf(batches, at), baseOffset);
-    const transaction = noteProducers(core, batches, at);
+    const isKept = core.deps.sabotage !== "forgetProducers";
+    const transaction = isKept ? noteProducers(core, batches, at) : undefined;
     if (transaction !== undefined) (aborted ??= []).push(transaction);
     at += sizeBytes;
   }
@@ -336,6 +339,15 @@ function noteProducers(core: LogCore, records: Buffer, at: number): AbortedTrans
 function producersOf(core: LogCore): ProducerState {
   core.producers ??= new ProducerState({ expirationMs: core.deps.limits.producerExpirationMs });
   return core.producers;
+}
+
+/** Whether a producer has sent nothing behind this batch. */
+function isNewest(
+  core: LogCore,
+  producerId: ProducerId,
+  { lastOffset }: { readonly lastOffset: Offset },
+): boolean {
+  return producersOf(core).lastOffsetOf(producerId) === lastOffset;
 }
 
 /** Answers as for the original, and not before it: it may still fail (H56). */

@@ -14,6 +14,7 @@ import type { IndexCache } from "./index-cache.ts";
 import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import type { ProducerState } from "./producer-state.ts";
+import type { LogSabotage } from "./log-sabotage.ts";
 import { loadProducers } from "./producer-recovery.ts";
 import { Segment } from "./segment.ts";
 import type { SegmentIndexes } from "./segment.ts";
@@ -77,6 +78,7 @@ export interface PartitionLogDeps {
   readonly indexes: IndexCache;
   readonly host: LogHost;
   readonly limits: LogLimits;
+  readonly sabotage?: LogSabotage | undefined;
 }
 
 /** Which log, where, and its topic's settings as they are now. */

@@ -7,6 +7,7 @@ import type { Disk } from "../platform/disk.ts";
 import type { Random } from "../platform/random.ts";
 import type { LogConfig } from "./log-config.ts";
 import type { LogLimits } from "./log-core.ts";
+import type { LogSabotage } from "./log-sabotage.ts";
 
 /** Plain settings of a broker's storage. Sizes in bytes, times in milliseconds. */
 export interface LogManagerOptions {
@@ -39,7 +40,12 @@ export interface LogManagerOptions {
   readonly maxClockJumpMs?: number;
   /** Partitions recovered at the same time after a crash. Default 4. */
   readonly recoveryConcurrency?: number;
+  readonly sabotage?: LogSabotage | undefined;
 }
+
+/** With what `LOG_MANAGER_DEFAULTS` says where nothing is said. */
+export type LogManagerSettings = Required<Omit<LogManagerOptions, "clusterId" | "limits" | "sabotage">> &
+  Pick<LogManagerOptions, "sabotage">;
 
 /** Collaborators; the callbacks are the broker's. */
 export interface LogManagerDeps {

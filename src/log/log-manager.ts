@@ -14,7 +14,7 @@ import { DEFAULT_LOG_LIMITS } from "./log-core.ts";
 import type { LogHost, PartitionLogDeps } from "./log-core.ts";
 import { closedError, inconsistentTopic } from "./log-manager-errors.ts";
 import { LOG_MANAGER_DEFAULTS } from "./log-manager-options.ts";
-import type { LogManagerDeps, LogManagerOptions } from "./log-manager-options.ts";
+import type { LogManagerDeps, LogManagerOptions, LogManagerSettings } from "./log-manager-options.ts";
 import { makeResources } from "./log-resources.ts";
 import type { LogResources } from "./log-resources.ts";
 import type { DirectoryMeta } from "./meta-file.ts";
@@ -47,7 +47,7 @@ const ZERO = offset(0);
  * costs one listing however much data there is. Nothing is ever deleted because it is unknown (H28).
  */
 export class LogManager {
-  readonly #options: Required<Omit<LogManagerOptions, "clusterId" | "limits">>;
+  readonly #options: LogManagerSettings;
   readonly #deps: LogManagerDeps;
   readonly #directory: DataDirectory;
   readonly #logDeps: PartitionLogDeps;
@@ -99,6 +99,7 @@ export class LogManager {
       disk,
       logger,
       limits,
+      sabotage: options.sabotage,
       host: this.#makeHost(),
       ...makeResources(this.#options, deps),
     };
@@ -302,9 +303,7 @@ export class LogManager {
     const log = this.#logs.get(key);
     if (log !== undefined && log.topicId !== topicId) return;
     const directory = this.#directory.pathOf(topicPartition);
-    const delayMs =
-      this.#deps.configOf?.(topicPartition.topic)?.fileDeleteDelayMs ??
-      this.#options.defaultConfig.fileDeleteDelayMs;
+    const { fileDeleteDelayMs: delayMs } = this.#configOf(topicPartition.topic);
     if (log !== undefined) {
       this.#logs.delete(key);
       // What it could not keep is deleted anyway.
@@ -326,12 +325,10 @@ export class LogManager {
     topicPartition: TopicPartition,
     isWanted: (config: LogConfig) => boolean,
   ): Promise<PartitionLog | undefined> {
-    const { configOf } = this.#deps;
-    const config = configOf?.(topicPartition.topic);
+    const config = this.#deps.configOf?.(topicPartition.topic);
     if (config === undefined || !isWanted(config)) return undefined;
     const topicId = await this.#directory.topicIdOf(this.#directory.pathOf(topicPartition));
-    if (topicId === undefined) return undefined;
-    return this.open(topicPartition, topicId, () => configOf?.(topicPartition.topic) ?? config);
+    return topicId && this.open(topicPartition, topicId, () => this.#configOf(topicPartition.topic));
   }
 
   #scrubLogs(): ScrubLogs {
@@ -339,25 +336,25 @@ export class LogManager {
       partitions: () => Array.from(this.#known.values(), ({ topicPartition }) => topicPartition),
       find: (topicPartition) => this.get(topicPartition),
       directoryOf: (topicPartition) => this.#directory.pathOf(topicPartition),
-      configOf: (topic) => this.#deps.configOf?.(topic) ?? this.#options.defaultConfig,
+      configOf: (topic) => this.#configOf(topic),
       open: (topicPartition) => this.#openKnown(topicPartition, () => true),
     };
   }
 
   async #recoverAll(): Promise<void> {
-    const { clock, disk, logger, configOf } = this.#deps;
-    const { defaultConfig, recoveryConcurrency } = this.#options;
     if (this.#known.size === 0) return;
+    const { recoveryConcurrency: concurrency, sabotage } = this.#options;
+    const { producerExpirationMs } = this.#logDeps.limits;
     const recovered = await recoverPartitions(
       [...this.#known.entries()].map(([key, { topicPartition }]) => ({
         key,
         directory: this.#directory.pathOf(topicPartition),
-        config: configOf?.(topicPartition.topic) ?? defaultConfig,
+        config: this.#configOf(topicPartition.topic),
         logStartOffset: this.#checkpoints.logStartOf(key) ?? ZERO,
         recoveryPoint: this.#checkpoints.recoveryPointOf(key),
       })),
-      { concurrency: recoveryConcurrency, producerExpirationMs: this.#logDeps.limits.producerExpirationMs },
-      { clock, disk, logger },
+      { concurrency, producerExpirationMs, sabotage },
+      this.#deps,
     );
     for (const [key, closed] of recovered) {
       const known = this.#known.get(key);
@@ -366,6 +363,10 @@ export class LogManager {
       this.#checkpoints.setRecoveryPoint(key, closed.logEndOffset);
     }
     await this.#checkpoints.saveRecoveryPoints();
+  }
+
+  #configOf(topic: string): LogConfig {
+    return this.#deps.configOf?.(topic) ?? this.#options.defaultConfig;
   }
 
   #start(deleted: readonly string[]): void {

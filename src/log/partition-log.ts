@@ -80,6 +80,7 @@ export class PartitionLog {
       recoveryPoint: how.recoveryPoint,
       logStartOffset: how.logStartOffset,
       producerExpirationMs: limits.producerExpirationMs,
+      sabotage: deps.sabotage,
     };
     const recoveryDeps = { disk, logger, wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
     let found = await recoverLog({ ...input, isClean: how.clean }, recoveryDeps);

@@ -217,6 +217,11 @@ export class ProducerState {
     return this.#producers.get(producerId)?.producerEpoch;
   }
 
+  /** Of the last batch of a known producer. */
+  lastOffsetOf(producerId: ProducerId): Offset | undefined {
+    return this.#producers.get(producerId)?.lastOffset;
+  }
+
   /** Fills a window that a snapshot left short with the batches of its producer that end with the one it kept. */
   recall(producerId: ProducerId, batches: readonly WindowBatch[]): void {
     this.#producers.get(producerId)?.recall(batches);

@@ -64,6 +64,11 @@ export class ProducerWindow {
     return this.#coordinatorEpoch;
   }
 
+  /** Of its last batch. */
+  get lastOffset(): Offset {
+    return this.#lastOffset;
+  }
+
   /** The sequence that continues this epoch. */
   get nextSequence(): number {
     return this.#lastSequence === NO_SEQUENCE ? 0 : addSequence(this.#lastSequence, 1);

@@ -5,6 +5,7 @@ import type { TopicPartitionKey } from "../model/topic-partition.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { LogConfig } from "./log-config.ts";
+import type { LogSabotage } from "./log-sabotage.ts";
 import { forEachOf } from "./parallel.ts";
 import { recoverLog } from "./recovery.ts";
 import type { ClosedLog } from "./shutdown-marker.ts";
@@ -28,20 +29,25 @@ const PROGRESS_EVERY = 500;
  */
 export async function recoverPartitions(
   partitions: readonly PartitionToRecover[],
-  options: { readonly concurrency: number; readonly producerExpirationMs: number },
+  options: {
+    readonly concurrency: number;
+    readonly producerExpirationMs: number;
+    readonly sabotage?: LogSabotage | undefined;
+  },
   deps: { readonly clock: Clock; readonly disk: Disk; readonly logger: Logger },
 ): Promise<Map<TopicPartitionKey, ClosedLog>> {
   const { clock, disk, logger } = deps;
+  const { concurrency, ...settings } = options;
   const total = partitions.length;
   const startMs = clock.monotonicMs();
   logger.warn("the last process did not stop in order; partitions are recovered", { partitions: total });
   const recovered = new Map<TopicPartitionKey, ClosedLog>();
   let done = 0;
   let cutBytes = 0;
-  await forEachOf(partitions, options.concurrency, async ({ key, ...input }) => {
+  await forEachOf(partitions, concurrency, async ({ key, ...input }) => {
     try {
       const found = await recoverLog(
-        { ...input, isClean: false, producerExpirationMs: options.producerExpirationMs },
+        { ...input, ...settings, isClean: false },
         { disk, logger, wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() },
       );
       cutBytes += found.cutBytes;

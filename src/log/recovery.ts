@@ -14,6 +14,7 @@ import {
 import { loadEpochs } from "./epoch-recovery.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogConfig } from "./log-config.ts";
+import type { LogSabotage } from "./log-sabotage.ts";
 import { listSnapshots, loadProducers, saveSnapshot } from "./producer-recovery.ts";
 import type { ProducerSource } from "./producer-source.ts";
 import { ProducerState } from "./producer-state.ts";
@@ -40,6 +41,7 @@ export interface RecoveryInput {
   /** The last process closed this log in order: the files are as it left them. */
   readonly isClean: boolean;
   readonly producerExpirationMs: number;
+  readonly sabotage?: LogSabotage | undefined;
 }
 
 export interface RecoveryDeps {
@@ -263,7 +265,17 @@ async function scanFrom(
     cutBytes += result.cutBytes;
     if (result.damage !== undefined) {
       // What lies above stays on the disk, but is not part of what can be read.
-      segments.length = index + 1;
+      const above = segments.splice(index + 1);
+      if (input.sabotage === "truncateAtBadCrc") {
+        const file = await deps.disk.open(segment.logPath, "write");
+        await file.truncate(result.damage.position);
+        await file.sync();
+        await file.close();
+        segment.sizeBytes = result.damage.position;
+        segment.damage = undefined;
+        for (const { logPath } of above) await deps.disk.remove(logPath);
+        break;
+      }
       return { logEndOffset: segment.endOffset, producers, damage: result.damage, cutBytes, isClean: false };
     }
   }

@@ -57,20 +57,24 @@ async function hasHole(file: DiskFile, position: number, end: number): Promise<b
   if (isZero(header.subarray(-8))) return true;
   const size = header.length === BATCH_HEADER_BYTES ? batchSizeOf(header) : 0;
   const batchEnd = size >= BATCH_HEADER_BYTES && position + size <= end ? position + size : end;
-  for (let start = position; start < batchEnd;) {
-    const stop = Math.min(batchEnd, sectorAfter(start + WINDOW_BYTES - SECTOR_BYTES));
+  // To the end of the sector that the batch ends in: a hole may begin a byte before that and go on in the next batch.
+  const scanEnd = Math.min(sectorAfter(batchEnd - 1), end);
+  for (let start = position; start < scanEnd;) {
+    const stop = Math.min(scanEnd, sectorAfter(start + WINDOW_BYTES - SECTOR_BYTES));
     const window = Buffer.alloc(stop - start);
     await readFully(file, window, start);
     for (let at = start; at < stop;) {
-      const pieceEnd = Math.min(sectorAfter(at), batchEnd);
+      const pieceEnd = Math.min(sectorAfter(at), stop);
       const piece = window.subarray(at - start, pieceEnd - start);
       if (piece.length >= MIN_HOLE_BYTES && isZero(piece)) return true;
       at = pieceEnd;
     }
-    if (stop === batchEnd && isZero(window.subarray(-MIN_HOLE_BYTES))) return true;
     start = stop;
   }
-  return false;
+  // Or to the end of the write, which may be that of the batch.
+  const last = Buffer.alloc(Math.min(MIN_HOLE_BYTES, batchEnd - position));
+  await readFully(file, last, batchEnd - last.length);
+  return isZero(last);
 }
 
 function sectorAfter(position: number): number {

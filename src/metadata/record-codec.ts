@@ -5,6 +5,7 @@ import { topicIdFromBytes, topicIdToBytes, UUID_BYTES } from "../model/ids.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
 import type { LeaderEpoch } from "../model/offsets.ts";
 import { compareText } from "./image.ts";
+import { METADATA_VERSIONS, MOVEMENT_LEVEL } from "./metadata-version.ts";
 import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord, PartitionRecord } from "./records.ts";
 
 /*
@@ -32,8 +33,9 @@ import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord, PartitionR
  *
  * Optional text is u8 0, or u8 1 and the text. There is no checksum here: the log that stores or sends the bytes has its
  * own. A type or version that this code does not know stops the reader, because skipping a change would let replicas of
- * the metadata drift apart (H19). Written is the latest version, read are those from the oldest that this store can hold:
- * version 0 of BrokerRegistration and Partition is that of release 0.1.0, whose store is another.
+ * the metadata drift apart (H19). Read are the versions from the oldest that this store can hold: version 0 of
+ * BrokerRegistration and Partition is that of release 0.1.0, whose store is another. Written is the latest that every
+ * broker at the cluster's metadata.version can read; the version before it when the level does not allow the latest.
  */
 
 const RECORD_TYPES = {
@@ -54,14 +56,21 @@ const TYPE_NAMES: ReadonlyMap<number, MetadataRecord["type"]> = new Map(
   (Object.keys(RECORD_TYPES) as MetadataRecord["type"][]).map((name) => [RECORD_TYPES[name].type, name]),
 );
 
-/** The bytes of these records, in order. */
-export function encodeMetadataRecords(records: readonly MetadataRecord[]): Buffer {
+/**
+ * The bytes of these records, in order, as every broker at this level of metadata.version reads them. All brokers at one
+ * level write the same bytes, whatever their release, so that their state hashes are equal.
+ */
+export function encodeMetadataRecords(
+  records: readonly MetadataRecord[],
+  metadataVersion: number = METADATA_VERSIONS.max,
+): Buffer {
   const out = new ByteWriter(64 + records.length * 48);
   const body = new ByteWriter(256);
   for (const record of records) {
     body.reset();
-    writeBody(body, record);
-    const { type, version } = RECORD_TYPES[record.type];
+    const { type } = RECORD_TYPES[record.type];
+    const version = versionOf(record, metadataVersion);
+    writeBody(body, record, version);
     out.uint8(type);
     out.uint8(version);
     out.sizedBytes(body.view());
@@ -109,6 +118,23 @@ function readRecord(reader: ByteReader, lists: Map<string, readonly NodeId[]>): 
   }
 }
 
+/**
+ * The version of a record's body. What only the latest can say goes out in it at any level: nobody decides such a record
+ * below the level, and to leave out what it says would be worse than a broker that stops at it (H19).
+ */
+function versionOf(record: MetadataRecord, metadataVersion: number): number {
+  const { version } = RECORD_TYPES[record.type];
+  if (metadataVersion >= MOVEMENT_LEVEL) return version;
+  switch (record.type) {
+    case "Partition":
+      return record.addingReplicas.length + record.removingReplicas.length > 0 ? version : 1;
+    case "BrokerChange":
+      return record.isDrained ? version : 0;
+    default:
+      return version;
+  }
+}
+
 function isReadable(name: MetadataRecord["type"], version: number): boolean {
   const { oldest, version: latest } = RECORD_TYPES[name];
   return version >= oldest && version <= latest;
@@ -123,7 +149,7 @@ function unknownVersion(type: number, version: number, at: number): LograftError
   );
 }
 
-function writeBody(out: ByteWriter, record: MetadataRecord): void {
+function writeBody(out: ByteWriter, record: MetadataRecord, version: number): void {
   switch (record.type) {
     case "BrokerRegistration":
       writeRegistration(out, record);
@@ -133,7 +159,7 @@ function writeBody(out: ByteWriter, record: MetadataRecord): void {
       out.int64(record.brokerEpoch);
       out.bool(record.isFenced);
       out.bool(record.isShuttingDown);
-      out.bool(record.isDrained);
+      if (version >= 1) out.bool(record.isDrained);
       return;
     case "UnregisterBroker":
       out.int32(record.nodeId);
@@ -152,6 +178,7 @@ function writeBody(out: ByteWriter, record: MetadataRecord): void {
       writeNodes(out, record.isr);
       writeNodes(out, record.elr);
       writeNodes(out, record.lastKnownElr);
+      if (version < 2) return;
       writeNodes(out, record.addingReplicas);
       writeNodes(out, record.removingReplicas);
       return;

@@ -5,6 +5,7 @@ import { differenceOf } from "./image-difference.ts";
 import { recordsOfImage } from "./image.ts";
 import type { BrokerImage, MetadataImage, TopicImage } from "./image.ts";
 import type { MetadataDelta } from "./metadata-delta.ts";
+import { metadataVersionOf } from "./metadata-version.ts";
 import { encodeMetadataRecords } from "./record-codec.ts";
 import type { MetadataRecord } from "./records.ts";
 import { ReplayBatch } from "./replay-batch.ts";
@@ -14,7 +15,7 @@ export type { MetadataDelta } from "./metadata-delta.ts";
 
 /** A checksum of everything in the image; equal on all nodes that replayed the same records (H19). */
 export function stateHash(image: MetadataImage): number {
-  return crc32c(encodeMetadataRecords(recordsOfImage(image)));
+  return crc32c(encodeMetadataRecords(recordsOfImage(image), metadataVersionOf(image)));
 }
 
 /** The image and the only code that changes it. One owner; everyone else gets it as a `MetadataImage`. */

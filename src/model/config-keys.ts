@@ -1,3 +1,21 @@
+import {
+  KIB,
+  MIB,
+  GIB,
+  INT32_MAX,
+  LONGEST_MS,
+  LARGEST_BYTES,
+  FLUSH_POLICIES,
+  TIMESTAMP_TYPES,
+  CLEANUP_POLICIES,
+  SEGMENT_BYTES,
+  BATCH_BYTES,
+  INDEX_SPACING,
+  SPAN,
+  POSITIVE_SPAN,
+  SPAN_OR_UNLIMITED,
+  BYTES_OR_UNLIMITED,
+} from "./config-bounds.ts";
 import { configKey, optionalConfigKey } from "./config-key.ts";
 import {
   addressListValue,
@@ -12,30 +30,6 @@ import {
   voterListValue,
 } from "./config-values.ts";
 
-const KIB = 1024;
-const MIB = 1024 * KIB;
-const GIB = 1024 * MIB;
-const DAY_MS = 86_400_000;
-const INT32_MAX = 0x7fff_ffff;
-/** A thousand years: longer spans are typing errors, and sums with a timestamp stay exact. */
-const LONGEST_MS = 365_250 * DAY_MS;
-const LARGEST_BYTES = Number.MAX_SAFE_INTEGER;
-
-/** When a replica counts a batch as stored: after a group-committed sync, within an interval, or when the OS writes it. */
-const FLUSH_POLICIES = ["ack", "interval", "os"] as const;
-const TIMESTAMP_TYPES = ["CreateTime", "LogAppendTime"] as const;
-/** Compaction is not among them yet: refusing it is better than a topic that grows for ever. */
-const CLEANUP_POLICIES = ["delete"] as const;
-
-const DYNAMIC = { isDynamic: true } as const;
-/** A segment file is indexed by 32-bit positions. */
-const SEGMENT_BYTES = { min: 14, max: INT32_MAX } as const;
-const BATCH_BYTES = { min: 61, max: GIB } as const;
-const INDEX_SPACING = { min: 0, max: INT32_MAX } as const;
-const SPAN = { min: 0, max: LONGEST_MS } as const;
-const POSITIVE_SPAN = { min: 1, max: LONGEST_MS } as const;
-const SPAN_OR_UNLIMITED = { min: 0, max: LONGEST_MS, unlimited: true } as const;
-const BYTES_OR_UNLIMITED = { min: 0, max: LARGEST_BYTES, unlimited: true } as const;
 const COUNT = { min: 1, max: INT32_MAX } as const;
 
 /** Every key of a broker, by its property in the typed configuration. -1 for "no limit" is read as Infinity. */
@@ -344,105 +338,5 @@ export const BROKER_CONFIG_KEYS = {
     sizeValue({ min: MIB, max: LARGEST_BYTES }),
     String(256 * MIB),
     "Memory for requests that are not answered yet; past it no connection is read until some are.",
-  ),
-} as const;
-
-/** The keys that a topic can override, by the property of the typed configuration. Defaults come from the broker. */
-export const TOPIC_CONFIG_KEYS = {
-  cleanupPolicy: optionalConfigKey(
-    "cleanup.policy",
-    choiceValue(CLEANUP_POLICIES),
-    "What happens to old records: deleted by age and size.",
-    DYNAMIC,
-  ),
-  retentionMs: optionalConfigKey(
-    "retention.ms",
-    durationValue(SPAN_OR_UNLIMITED),
-    "Age at which records are deleted, by whole segments; -1 keeps them.",
-    DYNAMIC,
-  ),
-  retentionBytes: optionalConfigKey(
-    "retention.bytes",
-    sizeValue(BYTES_OR_UNLIMITED),
-    "Size of a partition past which its oldest segments are deleted; -1: no limit.",
-    DYNAMIC,
-  ),
-  segmentBytes: optionalConfigKey(
-    "segment.bytes",
-    sizeValue(SEGMENT_BYTES),
-    "Size at which a segment file is closed and the next one started.",
-    DYNAMIC,
-  ),
-  segmentMs: optionalConfigKey(
-    "segment.ms",
-    durationValue(POSITIVE_SPAN),
-    "Age at which a segment file is closed though it is not full.",
-    DYNAMIC,
-  ),
-  indexIntervalBytes: optionalConfigKey(
-    "index.interval.bytes",
-    sizeValue(INDEX_SPACING),
-    "Bytes of records between two index entries.",
-    DYNAMIC,
-  ),
-  maxMessageBytes: optionalConfigKey(
-    "max.message.bytes",
-    sizeValue(BATCH_BYTES),
-    "Largest record batch that is accepted, as it is sent: compressed, header included.",
-    DYNAMIC,
-  ),
-  messageTimestampType: optionalConfigKey(
-    "message.timestamp.type",
-    choiceValue(TIMESTAMP_TYPES),
-    "Whose clock stamps the records: the producer's (CreateTime) or the broker's (LogAppendTime).",
-    DYNAMIC,
-  ),
-  messageTimestampBeforeMaxMs: optionalConfigKey(
-    "message.timestamp.before.max.ms",
-    durationValue(SPAN_OR_UNLIMITED),
-    "How far a producer's timestamp may lie before the broker's clock; -1: no limit.",
-    DYNAMIC,
-  ),
-  messageTimestampAfterMaxMs: optionalConfigKey(
-    "message.timestamp.after.max.ms",
-    durationValue(SPAN_OR_UNLIMITED),
-    "How far a producer's timestamp may lie after the broker's clock; -1: no limit.",
-    DYNAMIC,
-  ),
-  minInsyncReplicas: optionalConfigKey(
-    "min.insync.replicas",
-    integerValue({ min: 0, max: 0x7fff }),
-    "In-sync replicas without which a write with acks=all is refused. 0: two, or one less than there are replicas, but one at least. Never more than there are replicas.",
-    DYNAMIC,
-  ),
-  flushPolicy: optionalConfigKey(
-    "flush.policy",
-    choiceValue(FLUSH_POLICIES),
-    "When a replica counts records as stored: see log.flush.policy.",
-    DYNAMIC,
-  ),
-  flushMs: optionalConfigKey(
-    "flush.ms",
-    durationValue(POSITIVE_SPAN),
-    "Longest time between a write and its sync under the flush policy `interval`.",
-    DYNAMIC,
-  ),
-  fileDeleteDelayMs: optionalConfigKey(
-    "file.delete.delay.ms",
-    durationValue(SPAN),
-    "How long a deleted segment stays on disk, renamed, so that readers in progress finish.",
-    DYNAMIC,
-  ),
-  compressionType: optionalConfigKey(
-    "compression.type",
-    choiceValue(["producer"]),
-    "Batches are kept as the producer compressed them; the broker never compresses anew.",
-    DYNAMIC,
-  ),
-  uncleanLeaderElectionEnable: optionalConfigKey(
-    "unclean.leader.election.enable",
-    booleanValue(),
-    "Whether a replica that may lack committed records can become leader when no other is left. True loses records. Without effect while a partition has one replica.",
-    DYNAMIC,
   ),
 } as const;

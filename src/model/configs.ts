@@ -1,5 +1,5 @@
 import type { ConfigKey, TypedConfig } from "./config-key.ts";
-import { BROKER_CONFIG_KEYS, TOPIC_CONFIG_KEYS } from "./config-keys.ts";
+import { BROKER_CONFIG_KEYS } from "./config-keys.ts";
 import {
   entriesOf,
   environmentName,
@@ -7,6 +7,7 @@ import {
   type ConfigEntries,
   type ConfigError,
 } from "./config-parse.ts";
+import { TOPIC_CONFIG_KEYS } from "./topic-config-keys.ts";
 
 /** The typed configuration of a broker: camelCase names, numbers in ms and bytes, Infinity for "no limit". */
 export type BrokerConfig = TypedConfig<typeof BROKER_CONFIG_KEYS>;
@@ -138,7 +139,7 @@ export function brokerConfigDocs(): ConfigDocRow[] {
 /** The table of all topic keys for the documentation, in the order of the source. */
 export function topicConfigDocs(): ConfigDocRow[] {
   return topicKeys().map(([property, key]) =>
-    docRow(key, TOPIC_DEFAULT_KEYS[property].at(-1) ?? "producer", ""),
+    docRow(key, TOPIC_DEFAULT_KEYS[property].at(-1) ?? String(FIXED_DEFAULTS[property]), ""),
   );
 }
 
@@ -160,7 +161,11 @@ const TOPIC_DEFAULT_KEYS: { readonly [Property in keyof TopicConfig]: readonly s
   fileDeleteDelayMs: ["log.segment.delete.delay.ms"],
   compressionType: [],
   uncleanLeaderElectionEnable: ["unclean.leader.election.enable"],
+  reassignmentThrottleBytesPerSecond: [],
 };
+
+/** Of the topic keys that no broker key stands behind. */
+const FIXED_DEFAULTS: TopicOverrides = { compressionType: "producer", reassignmentThrottleBytesPerSecond: 0 };
 
 function topicDefaults(broker: BrokerConfig): TopicConfig {
   return {
@@ -180,6 +185,7 @@ function topicDefaults(broker: BrokerConfig): TopicConfig {
     fileDeleteDelayMs: broker.logSegmentDeleteDelayMs,
     compressionType: "producer",
     uncleanLeaderElectionEnable: broker.uncleanLeaderElectionEnable,
+    reassignmentThrottleBytesPerSecond: 0,
   };
 }
 

@@ -7,6 +7,8 @@ import { ProtocolError } from "../model/error-code.ts";
 import type { ErrorName } from "../model/error-code.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { AcceptedReplica, ReplicaInput } from "./leader-endpoint.ts";
+import { PacedPartitions } from "./paced-partitions.ts";
+import type { RateLimit } from "./rate-limit.ts";
 import { decodeFollowerFrame, encodeLeaderFrame } from "./replica-frames.ts";
 import type {
   FollowerPart,
@@ -74,6 +76,7 @@ export class ReplicaSender implements ReplicaInput {
   readonly #byPartition = new Map<string, SentPartition>();
   readonly #lookups: ReplicaLookups;
   readonly #queue = new SendQueue();
+  readonly #paced: PacedPartitions;
   #noted: SentPartition[] = [];
   #marked: SentPartition[] = [];
   /** The marked ones are told in the next turn. */
@@ -98,6 +101,11 @@ export class ReplicaSender implements ReplicaInput {
     this.#lookups = new ReplicaLookups({
       replicas: deps.replicas,
       onFound: (sent, found) => this.#onFound(sent, found),
+    });
+    this.#paced = new PacedPartitions({
+      clock: deps.clock,
+      queue: this.#queue,
+      onDue: () => this.#schedule(),
     });
     this.#stream = deps.stream;
     this.#onOpen = deps.onOpen;
@@ -308,11 +316,17 @@ export class ReplicaSender implements ReplicaInput {
   #serve(sent: SentPartition): void {
     const { replica } = sent;
     if (sent.isEnded || replica === undefined || sent.nextOffset >= replica.logEndOffset) return;
-    const room = Math.min(this.#maxFrameBytes - this.#frameBytes, this.#credit);
+    const paceBytes = this.#paced.roomFor(sent, this.#paceOf(replica));
+    if (paceBytes === 0) return;
+    const room = Math.min(this.#maxFrameBytes - this.#frameBytes, this.#credit, paceBytes);
     const read = replica.read(sent.nextOffset, Math.max(room, 1));
     sent.isCold = read instanceof Promise;
     if (read instanceof Promise) void this.#awaitRead(sent, read);
     else this.#send(sent, read);
+  }
+
+  #paceOf(replica: LeaderReplica): RateLimit | undefined {
+    return this.#follower === undefined ? undefined : replica.paceFor(this.#follower.nodeId);
   }
 
   async #awaitRead(sent: SentPartition, reading: Promise<ReadResult>): Promise<void> {
@@ -352,6 +366,7 @@ export class ReplicaSender implements ReplicaInput {
     this.#turnBytes += sizeBytes;
     // May pass below zero by one batch: a batch larger than the window would never be sent otherwise.
     this.#credit -= sizeBytes;
+    this.#paceOf(replica)?.take(sizeBytes);
     sent.nextOffset = nextOffset;
     sent.sentHighWatermark = highWatermark;
     sent.sentLogStart = logStartOffset;
@@ -413,6 +428,7 @@ export class ReplicaSender implements ReplicaInput {
     this.#byId.clear();
     this.#byPartition.clear();
     this.#queue.clear();
+    this.#paced.clear();
     this.#lookups.clear();
     this.#noted = [];
     this.#marked = [];

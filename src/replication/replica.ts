@@ -4,6 +4,7 @@ import type { ReadResult } from "../log/log-reader.ts";
 import type { ErrorName } from "../model/error-code.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
 import type { LeaderEpoch, Offset } from "../model/offsets.ts";
+import type { RateLimit } from "./rate-limit.ts";
 
 /** A follower and its present registration: what an earlier one said counts for nothing (H22). */
 export interface FollowerIdentity {
@@ -54,7 +55,15 @@ export interface LeaderReplica {
   detach(follower: FollowerIdentity): void;
   /** Whole batches from `from` up to the log's end, whatever the high watermark is. Errors as `PartitionLog.read`. */
   read(from: Offset, maxBytes: number): ReadResult | Promise<ReadResult>;
-  /** Calls back when the log grew, the high watermark or the log start moved, or the role ended; it must only take note. */
+  /**
+   * How fast this follower may be sent records; undefined: as fast as it takes them, as everybody may whom the high
+   * watermark waits for. May be another one after each call back.
+   */
+  paceFor(nodeId: NodeId): RateLimit | undefined;
+  /**
+   * Calls back when the log grew, the high watermark or the log start moved, a pace changed, or the role ended; it must
+   * only take note.
+   */
   watch(listener: () => void): () => void;
 }
 

@@ -19,6 +19,8 @@ export class SentPartition implements Queueable {
   isReading = false;
   /** What a disk read brought, until it can be sent. */
   landed: ReadResult | undefined;
+  /** Has to wait for its pace. */
+  isParked = false;
   /** Stands in the list of those whose leader has news. */
   isNoted = false;
   /** Stands in the list of those whose marks are to be told. */

@@ -4,26 +4,52 @@ import type { LeaderEpoch, Offset } from "../model/offsets.ts";
 import type { BrokerWorkload } from "./broker-workload.ts";
 import { mustHold } from "./invariants/violation.ts";
 import type { MetadataCluster } from "./metadata-cluster.ts";
+import type { MoveWorkload } from "./move-workload.ts";
+import type { SegmentRot } from "./segment-rot.ts";
 import type { DataKey } from "./sim-client.ts";
 
 /** In which all replicas must be in sync again and every send answered, once everything is healed. */
 const QUIET_LIMIT_MS = 60_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Waits until every replica is in sync, then holds all replicas of a partition against each other, byte by byte. */
-export async function checkReplicas(cluster: MetadataCluster, data: BrokerWorkload): Promise<void> {
-  const isQuiet = (): boolean => data.pendingCount === 0 && data.keys.every((key) => isInSync(cluster, key));
+/** What has been going on. */
+export interface Burden {
+  readonly data: BrokerWorkload;
+  readonly moves: MoveWorkload | undefined;
+  readonly rot: SegmentRot;
+}
+
+/**
+ * Waits until every replica is in sync and whole, then holds all replicas of a partition against each other, byte by
+ * byte.
+ */
+export async function checkReplicas(cluster: MetadataCluster, burden: Burden): Promise<void> {
+  const { data, rot } = burden;
+  await untilInSync(cluster, burden);
+  if (rot.hasStruck) {
+    // What nobody has read since it rotted is found now, and then repaired.
+    for (const { broker } of cluster.machines) {
+      if (broker !== undefined) await cluster.scheduler.settle(broker.storage.scrub(), QUIET_LIMIT_MS);
+    }
+    await untilInSync(cluster, burden);
+  }
+  for (const key of data.keys) {
+    await cluster.scheduler.settle(checkEqual(cluster, key), QUIET_LIMIT_MS);
+  }
+}
+
+async function untilInSync(cluster: MetadataCluster, { data, moves }: Burden): Promise<void> {
+  const isQuiet = (): boolean =>
+    data.pendingCount === 0 && moves?.isSettled !== false && data.keys.every((key) => isInSync(cluster, key));
   try {
     await cluster.scheduler.runUntil(isQuiet, QUIET_LIMIT_MS);
   } catch (error: unknown) {
     if (!(error instanceof LograftError && error.code === "TIMEOUT")) throw error;
     mustHold(false, "ReplicasRecover", `not every replica is in sync within ${QUIET_LIMIT_MS} ms`, () => ({
       pending: data.pendingCount,
+      areMovesSettled: moves?.isSettled,
       partitions: data.keys.map((key) => stateOf(cluster, key)),
     }));
-  }
-  for (const key of data.keys) {
-    await cluster.scheduler.settle(checkEqual(cluster, key), QUIET_LIMIT_MS);
   }
 }
 
@@ -56,7 +82,11 @@ export function isInSync(cluster: MetadataCluster, key: DataKey): boolean {
   const end = replicas[0]?.log?.logEndOffset;
   return replicas.every(
     ({ log, highWatermark }) =>
-      log !== undefined && log.logEndOffset === end && log.durableEndOffset === end && highWatermark === end,
+      log?.state === "open" &&
+      log.damage === undefined &&
+      log.logEndOffset === end &&
+      log.durableEndOffset === end &&
+      highWatermark === end,
   );
 }
 
@@ -114,6 +144,7 @@ function stateOf(cluster: MetadataCluster, key: DataKey): Record<string, unknown
       end: log?.logEndOffset,
       durable: log?.durableEndOffset,
       state: log?.state,
+      damage: log?.damage,
       lastEpoch: log?.latestEpoch,
       highWatermark,
       broker: cluster.machine(nodeId - 1).broker?.state,

@@ -1,6 +1,7 @@
 import type { Random } from "../platform/random.ts";
 import { PARTITION_SHAPES } from "./partition-shapes.ts";
 import type { PartitionShape } from "./partition-shapes.ts";
+import type { RotKind } from "./segment-rot.ts";
 import type { CrashKind, WipeKind } from "./sim-machine.ts";
 import type { LinkQuality } from "./sim-network.ts";
 
@@ -10,6 +11,10 @@ export type FaultTarget = number | "leader";
 const FILE_OPERATIONS = ["read", "write", "sync", "rename", "syncDir"] as const;
 
 type FileOperation = (typeof FILE_OPERATIONS)[number];
+
+const SEGMENT_OPERATIONS = ["read", "write", "sync"] as const;
+
+type SegmentOperation = (typeof SEGMENT_OPERATIONS)[number];
 
 /** Something that goes wrong, with how long it lasts in ms. */
 export type Fault =
@@ -44,6 +49,16 @@ export type Fault =
       readonly afterBytes: number;
       readonly forMs: number;
     }
+  /** Such operations on segment files fail: the next one, or all for a time (Infinity: until the end). */
+  | {
+      readonly kind: "failingSegments";
+      readonly target: FaultTarget;
+      readonly operation: SegmentOperation;
+      readonly times: number;
+      readonly forMs: number;
+    }
+  /** Something that was stored in a segment has changed since (see `SegmentRot`). */
+  | { readonly kind: "rot"; readonly target: number; readonly how: RotKind }
   | { readonly kind: "wallJump"; readonly target: number; readonly byMs: number }
   | { readonly kind: "wipe"; readonly target: number; readonly what: WipeKind; readonly downMs: number }
   | { readonly kind: "damage"; readonly target: number; readonly downMs: number };
@@ -74,11 +89,14 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   wipe: 2,
   damage: 2,
   fullDisk: 2,
+  failingSegments: 2,
+  rot: 3,
 };
 
 const KINDS = Object.keys(WEIGHTS) as FaultKind[];
 /** Those that a metadata node has something of: its log is no file. */
-const METADATA_KINDS = KINDS.filter((kind) => kind !== "fullDisk");
+const DATA_KINDS: ReadonlySet<FaultKind> = new Set(["fullDisk", "failingSegments", "rot"]);
+const METADATA_KINDS = KINDS.filter((kind) => !DATA_KINDS.has(kind));
 
 export interface FaultPlanOptions {
   readonly machineCount: number;
@@ -155,6 +173,16 @@ function drawFault(kind: FaultKind, options: FaultPlanOptions, random: Random): 
       };
     case "fullDisk":
       return { kind, target: target(), afterBytes: random.below(4_096), forMs: span(200, 3_000) };
+    case "failingSegments":
+      return {
+        kind,
+        target: target(),
+        operation: SEGMENT_OPERATIONS[random.below(SEGMENT_OPERATIONS.length)] ?? "sync",
+        times: random.fraction() < 0.6 ? 1 : Number.POSITIVE_INFINITY,
+        forMs: span(200, 2_500),
+      };
+    case "rot":
+      return { kind, target: machine(), how: random.fraction() < 0.6 ? "flip" : "misplace" };
     case "wallJump":
       return { kind, target: machine(), byMs: (random.fraction() - 0.5) * 20 * 365 * 86_400_000 };
     case "wipe": {
@@ -199,4 +227,32 @@ export function planPowerCuts(
     if (random.fraction() < 0.5) planned.push({ atMs: earlierMs, fault: drawFault(kind, slow, random) });
   }
   return planned;
+}
+
+/**
+ * The faults of a run in which disks go wrong, and often the power of the same machine soon after, so that what a process
+ * made of the failure is put to the test by what is really there.
+ */
+export function planStorageFaults(
+  { machineCount, durationMs }: FaultPlanOptions,
+  random: Random,
+): PlannedFault[] {
+  const planned: PlannedFault[] = [];
+  const options = { machineCount, durationMs, hasData: true };
+  for (let atMs = 700 + random.fraction() * 700; atMs < durationMs; atMs += 200 + random.fraction() * 1_000) {
+    const kind =
+      (["rot", "rot", "failingSegments", "fullDisk", "slowDisk"] as const)[random.below(5)] ?? "rot";
+    const target = random.below(machineCount);
+    planned.push({ atMs, fault: aimed(drawFault(kind, options, random), target) });
+    if (random.fraction() < 0.6) continue;
+    const how = random.fraction() < 0.7 ? "powerCut" : "kill";
+    const downMs = Math.round(50 + random.fraction() * 800);
+    const laterMs = atMs + random.fraction() * 500;
+    planned.push({ atMs: laterMs, fault: { kind: "crash", target, how, downMs } });
+  }
+  return planned;
+}
+
+function aimed(fault: Fault, target: number): Fault {
+  return "target" in fault ? { ...fault, target } : fault;
 }

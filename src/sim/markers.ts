@@ -53,6 +53,12 @@ export const BROKER_MARKERS = [
   "followerTruncated",
   "allMachinesCut",
   "diskFilled",
+  "segmentFailed",
+  "segmentRotted",
+  "replicaRepaired",
+  "replicaMoved",
+  "moveCancelled",
+  "brokerDrained",
 ] as const;
 
 export type Marker = (typeof MARKERS)[number] | (typeof BROKER_MARKERS)[number] | "offsetOutOfRange";

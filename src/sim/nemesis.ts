@@ -3,18 +3,23 @@ import type { Fault, FaultTarget, PlannedFault } from "./faults.ts";
 import type { MetadataCluster } from "./metadata-cluster.ts";
 import { linksOf } from "./partition-shapes.ts";
 import type { Links } from "./partition-shapes.ts";
+import { isSegment } from "./segment-rot.ts";
+import type { SegmentRot } from "./segment-rot.ts";
 import { SimMachine } from "./sim-machine.ts";
 import { GOOD_LINKS } from "./sim-network.ts";
 
 /** Carries a plan of faults out on a cluster, as far as the cluster can bear them, and ends them. */
 export class Nemesis {
   readonly #cluster: MetadataCluster;
+  readonly #rot: SegmentRot | undefined;
   /** What is wrong now, as the functions that mend it. */
   readonly #ongoing = new Set<() => void>();
   #isOver = false;
 
-  constructor(deps: { readonly cluster: MetadataCluster }) {
+  /** @param deps.rot of clusters with data. */
+  constructor(deps: { readonly cluster: MetadataCluster; readonly rot?: SegmentRot }) {
     this.#cluster = deps.cluster;
+    this.#rot = deps.rot;
   }
 
   /** Strikes as planned, times from now. */
@@ -120,6 +125,25 @@ export class Nemesis {
         });
         break;
       }
+      case "failingSegments": {
+        const { faults } = cluster.machine(this.#machine(fault.target)).platform.disk;
+        const { operation, times } = fault;
+        const armed = faults.arm({
+          kind: "error",
+          operations: [operation],
+          errno: "EIO",
+          times,
+          path: isSegment,
+        });
+        this.#during(fault.forMs, () => {
+          armed.disarm();
+          cluster.markers.hit("segmentFailed", armed.hits);
+        });
+        break;
+      }
+      case "rot":
+        this.#rot?.strike(cluster.machine(fault.target), fault.how);
+        break;
       case "wallJump":
         cluster.markers.hit("wallClockJumped");
         cluster.machine(fault.target).platform.clock.jumpWall(fault.byMs);

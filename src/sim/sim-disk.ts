@@ -264,6 +264,14 @@ export class SimDisk implements Disk {
     node.medium.flipBit(bit);
   }
 
+  /** Other bytes than were written, on the medium and in the page cache. @throws LograftError DISK_READ_FAILED. */
+  overwrite(path: string, position: number, bytes: Uint8Array): void {
+    const node = this.#findOrNothing(path);
+    if (!(node instanceof FileNode)) throw diskError("read", { path, syscall: "overwrite", errno: "ENOENT" });
+    node.cache.write(bytes, position);
+    node.medium.write(bytes, position);
+  }
+
   async #run<T>(action: DiskAction, operation: DiskOperation, path: string, effect: () => T): Promise<T> {
     this.#crashPoint.check();
     const delayMs = this.faults.delayFor(operation, path) + this.#latencyMs();

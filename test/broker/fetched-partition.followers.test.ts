@@ -177,13 +177,6 @@ test.each([
   expect(await take()).toMatchObject([{ error: "FENCED_LEADER_EPOCH" }]);
 });
 
-test("a follower that has lost its controller goes on: what it knows to be committed stays so", async () => {
-  role.learn(offset(3), offset(0));
-  hosted.isContactLost = true;
-  hosted.table.contactLost();
-  expect(await poll(0)).toMatchObject({ error: "NONE", records: log.batches });
-});
-
 test("a follower that is cut off sends its readers away in that moment: it hears of nothing new (H31)", async () => {
   role.learn(offset(3), offset(0));
   await add();

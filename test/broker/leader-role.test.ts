@@ -6,6 +6,7 @@ import type { PartitionImage } from "../../src/metadata/image.ts";
 import { nodeId } from "../../src/model/ids.ts";
 import { leaderEpoch, offset } from "../../src/model/offsets.ts";
 import type { LeaderEpoch } from "../../src/model/offsets.ts";
+import { RateLimit } from "../../src/replication/rate-limit.ts";
 import type { FollowAnswer } from "../../src/replication/replica.ts";
 import { Scheduler } from "../../src/sim/scheduler.ts";
 import { SimClock } from "../../src/sim/sim-clock.ts";
@@ -41,6 +42,7 @@ const IMAGE: PartitionImage = {
 let log: EpochLog;
 let scheduler: Scheduler;
 let newsCount: number;
+let topicPace: RateLimit | undefined;
 let role: LeaderRole;
 
 beforeEach(() => {
@@ -49,6 +51,7 @@ beforeEach(() => {
   log.epochs.assign(leaderEpoch(2), offset(0));
   log.epochs.assign(leaderEpoch(4), offset(1));
   newsCount = 0;
+  topicPace = undefined;
   scheduler = new Scheduler();
   role = new LeaderRole(
     {
@@ -64,6 +67,7 @@ beforeEach(() => {
     {
       log,
       clock: new SimClock({}, { scheduler }),
+      pace: () => topicPace,
       onIsrNews: () => (newsCount += 1),
     },
   );
@@ -87,6 +91,37 @@ test("a follower that is no replica as the leader knows it is asked to come agai
   });
   role.committed({ ...IMAGE, replicas: nodes(1, 2, 3), addingReplicas: nodes(3), partitionEpoch: 4 });
   expect(role.follow(follower, position)).toEqual({ type: "ok" });
+});
+
+test("a replica of a reassignment has the topic's pace, and everybody is told, until it is to be counted (H36)", () => {
+  const pace = new RateLimit(1000, 0);
+  topicPace = pace;
+  let news = 0;
+  role.watch(() => (news += 1));
+  const paces = (): unknown[] => [2, 3].map((id) => role.paceFor(nodeId(id)));
+  expect(paces()).toEqual([undefined, undefined]);
+  role.paceChanged();
+  expect(news).toBe(0);
+  role.committed({ ...IMAGE, replicas: nodes(1, 2, 3), addingReplicas: nodes(3), partitionEpoch: 4 });
+  expect(paces()).toEqual([undefined, pace]);
+  role.paceChanged();
+  expect(news).toBe(1);
+
+  const follower = { nodeId: nodeId(3), brokerEpoch: 13 };
+  role.follow(follower, {
+    leaderEpoch: leaderEpoch(5),
+    logEndOffset: offset(3),
+    lastEpoch: leaderEpoch(4),
+  });
+  role.progress(follower, offset(3));
+  news = 0;
+  const proposal = role.takeProposal(() => true);
+  expect(proposal?.isr.map(({ nodeId: id }) => id)).toContain(3);
+  expect(paces()).toEqual([undefined, undefined]);
+  expect(news).toBe(1);
+  // Refused, it is not counted: held back again.
+  role.rejected(proposal!);
+  expect(paces()).toEqual([undefined, pace]);
 });
 
 describe("a follower's position", () => {

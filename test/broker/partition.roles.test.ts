@@ -73,6 +73,7 @@ beforeEach(() => {
       minInsyncReplicas: () => 1,
       mayLoseCommitted: () => isLossAllowed,
       onDamage: (damaged) => damagedOnes.push(damaged.partition),
+      pace: () => undefined,
       onIsrNews: () => undefined,
       isContactLost: () => false,
     },

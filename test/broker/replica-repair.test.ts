@@ -66,6 +66,7 @@ function damagedPartition(number = 0, image = IN_SYNC): { partition: Partition; 
       mayLoseCommitted: () => false,
       isContactLost: () => false,
       onDamage: (damaged) => repair.note(damaged),
+      pace: () => undefined,
       onIsrNews: () => undefined,
     },
   );

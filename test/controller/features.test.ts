@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { decideBootstrap, decideUpdateFeature, SUPPORTED_FEATURES } from "../../src/controller/features.ts";
-import { TestCluster } from "./test-cluster.ts";
+import { decideReassign } from "../../src/controller/reassignments.ts";
+import { nodes } from "../metadata/arbitrary-history.ts";
+import { TestCluster, wish } from "./test-cluster.ts";
 
 /** A controller of a later release: the test brokers support metadata.version 1 to 2. */
 const LATER = new Map([
@@ -24,7 +26,7 @@ test("a new cluster begins with the highest levels of its first controller, once
   cluster.commit(decideBootstrap(cluster.state));
   expect(cluster.state.features).toEqual(
     new Map([
-      ["metadata.version", 1],
+      ["metadata.version", 2],
       ["raft.version", 1],
     ]),
   );
@@ -35,6 +37,35 @@ test("a broker of this release can be in a cluster of this release", () => {
   const cluster = new TestCluster();
   cluster.commit(decideBootstrap(cluster.state));
   expect(cluster.register(1, { broker: { features: SUPPORTED_FEATURES } }).error).toBe("NONE");
+});
+
+test("in a cluster that the last release founded nothing moves and nothing is drained until the level is raised", () => {
+  const cluster = clusterAt(1);
+  cluster.create([wish("a", { replicationFactor: 1 })]);
+  const [from] = cluster.partition("a").replicas;
+  const partitions = [{ topic: "a", partition: 0, replicas: nodes(from === 1 ? 2 : 1) }];
+  const reassign = () =>
+    cluster.commit(decideReassign(cluster.state, { partitions, validateOnly: false }, cluster.rules));
+  const offset = cluster.nextOffset;
+  expect(reassign()).toEqual([
+    {
+      topic: "a",
+      partition: 0,
+      error: "UNSUPPORTED_VERSION",
+      errorMessage:
+        "partitions can be moved from metadata.version 2 on, and this cluster works with 1; once every broker runs a " +
+        "release that supports it, raise it: lograft features upgrade --feature metadata.version=2",
+    },
+  ]);
+  const refused = cluster.drain(1);
+  expect(refused).toMatchObject({ error: "UNSUPPORTED_VERSION", movedLeaders: 0, ledPartitions: 0 });
+  expect(refused.errorMessage).toContain("brokers can be drained from metadata.version 2 on");
+  expect(cluster.drain(1, false)).toMatchObject({ error: "NONE" });
+  expect(cluster.nextOffset).toBe(offset);
+
+  expect(update(cluster, "metadata.version", 2).error).toBe("NONE");
+  expect(reassign()).toMatchObject([{ error: "NONE" }]);
+  expect(cluster.drain(1)).toMatchObject({ error: "NONE" });
 });
 
 test("a level is raised when all brokers support it", () => {

@@ -78,6 +78,15 @@ function codeOf(action: () => unknown): string {
   return "none";
 }
 
+const CHANGE: MetadataRecord = {
+  type: "BrokerChange",
+  nodeId: nodes(7)[0]!,
+  brokerEpoch: 9,
+  isFenced: false,
+  isShuttingDown: true,
+  isDrained: true,
+};
+
 test("each record type comes back as it was", () => {
   expect(decodeMetadataRecords(encodeMetadataRecords(ONE_OF_EACH))).toEqual(ONE_OF_EACH);
 });
@@ -108,6 +117,24 @@ test("the bytes of a partition record do not change", () => {
       "00" +
       "00",
   );
+});
+
+test("at metadata.version 1 records have the bytes of the last release, and come back as they were", () => {
+  const change = { ...CHANGE, isDrained: false };
+  const bytes = encodeMetadataRecords([PARTITION, change], 1);
+  const now = encodeMetadataRecords([PARTITION]);
+  const partition = Buffer.concat([Buffer.from([3, 1, now.length - 3 - 2]), now.subarray(3, -2)]);
+  expect(bytes.toString("hex")).toBe(
+    partition.toString("hex") + "07000e" + "00000007" + "0000000000000009" + "0001",
+  );
+  expect(decodeMetadataRecords(bytes)).toEqual([PARTITION, change]);
+  const [, latest] = [1, 2].map((level) => encodeMetadataRecords([PARTITION, change], level));
+  expect(latest).toEqual(encodeMetadataRecords([PARTITION, change]));
+  expect(latest).not.toEqual(bytes);
+});
+
+test("what only the latest body can say is said at any level (H19)", () => {
+  expect(decodeMetadataRecords(encodeMetadataRecords(ONE_OF_EACH, 1))).toEqual(ONE_OF_EACH);
 });
 
 test("records of the versions before are read: nothing moves, nothing is drained", () => {

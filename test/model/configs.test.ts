@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { BROKER_CONFIG_KEYS, TOPIC_CONFIG_KEYS } from "../../src/model/config-keys.ts";
+import { BROKER_CONFIG_KEYS } from "../../src/model/config-keys.ts";
 import type { ConfigEntries } from "../../src/model/config-parse.ts";
 import {
   brokerConfigDocs,
@@ -13,6 +13,7 @@ import {
   type ParsedBrokerConfig,
   type TopicOverrides,
 } from "../../src/model/configs.ts";
+import { TOPIC_CONFIG_KEYS } from "../../src/model/topic-config-keys.ts";
 
 function broker(entries: ConfigEntries = {}): ParsedBrokerConfig {
   const parsed = parseBrokerConfig(entries);

@@ -5,6 +5,7 @@ import type { TopicId } from "../../src/model/ids.ts";
 import type { LeaderEpoch, Offset } from "../../src/model/offsets.ts";
 import { decodeLeaderFrame, encodeFollowerFrame } from "../../src/replication/replica-frames.ts";
 import type { FollowerPart, LeaderPart } from "../../src/replication/replica-frames.ts";
+import type { RateLimit } from "../../src/replication/rate-limit.ts";
 import { ReplicaSender } from "../../src/replication/replica-sender.ts";
 import type { ReplicaSenderOptions } from "../../src/replication/replica-sender.ts";
 import type {
@@ -28,6 +29,7 @@ export class FakeReplica implements LeaderReplica {
   logEndOffset = 0 as Offset;
   isEnded = false;
   batchBytes = 1000;
+  pace: RateLimit | undefined;
   readCount = 0;
   answer: FollowAnswer = { type: "ok" };
   /** Reads wait for the disk until `land`. */
@@ -71,6 +73,10 @@ export class FakeReplica implements LeaderReplica {
 
   land(): void {
     for (const landing of this.#landings.splice(0)) landing();
+  }
+
+  paceFor(): RateLimit | undefined {
+    return this.pace;
   }
 
   watch(listener: () => void): () => void {

@@ -94,6 +94,10 @@ export class TestLeader implements LeaderReplica {
     return this.onRead?.(from, maxBytes) ?? this.log.read(from, maxBytes);
   }
 
+  paceFor(): undefined {
+    return undefined;
+  }
+
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

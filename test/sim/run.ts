@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
-import type { BrokerSabotage } from "../../src/broker/broker-options.ts";
+import { BROKER_SABOTAGES } from "../../src/broker/broker-options.ts";
 import type { RaftSabotage } from "../../src/raft/types.ts";
 import { BROKER_FAULTS } from "../../src/sim/broker-campaign.ts";
 import type { BrokerFaults } from "../../src/sim/broker-campaign.ts";
@@ -37,12 +37,6 @@ const RAFT_SABOTAGES: readonly RaftSabotage[] = [
   "commitOldTerm",
   "acknowledgeBeforeWrite",
   "votersWithoutOwnTerm",
-];
-const BROKER_SABOTAGES: readonly BrokerSabotage[] = [
-  "answerBeforeCommit",
-  "keepUncleanInIsr",
-  "committedIsrOnly",
-  "joinWithoutEpochStart",
 ];
 
 const { values } = parseArgs({

@@ -32,7 +32,7 @@ function addRunCommand(chaos: Command, environment: CliEnvironment): void {
     .description(
       "start three brokers, do them harm under load, and judge what the clients saw; scenario: a fault, or all (default)",
     )
-    .option("--minutes <n>", "time for faults", "5")
+    .option("--minutes <n>", "time for faults; each is done once at least", "5")
     .option("--seed <n>", "chooses what is hit and when (default: by the clock)")
     .option(
       "--faults <list>",

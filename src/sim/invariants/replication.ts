@@ -5,6 +5,7 @@ import type { PartitionImage } from "../../metadata/image.ts";
 import type { NodeId, TopicId } from "../../model/ids.ts";
 import type { Offset } from "../../model/offsets.ts";
 import type { MarkerCounts } from "../markers.ts";
+import type { SegmentRot } from "../segment-rot.ts";
 import type { MetadataModel } from "./metadata-model.ts";
 import { mustHold } from "./violation.ts";
 
@@ -32,6 +33,7 @@ interface Exposed {
 interface Look {
   highWatermark: Offset;
   durableEndOffset: Offset;
+  isDamaged: boolean;
 }
 
 /**
@@ -43,6 +45,7 @@ export class ReplicationWatch {
   readonly #machines: readonly WatchedMachine[];
   readonly #model: MetadataModel;
   readonly #markers: MarkerCounts;
+  readonly #rot: SegmentRot;
   readonly #exposed = new Map<string, Exposed>();
   /** Brokers that have been seen running: from then on they are what the controller takes them for. */
   readonly #joined = new WeakSet<Broker>();
@@ -53,10 +56,12 @@ export class ReplicationWatch {
     readonly machines: readonly WatchedMachine[];
     readonly model: MetadataModel;
     readonly markers: MarkerCounts;
+    readonly rot: SegmentRot;
   }) {
     this.#machines = deps.machines;
     this.#model = deps.model;
     this.#markers = deps.markers;
+    this.#rot = deps.rot;
   }
 
   /** After an event. @throws InvariantViolation. */
@@ -106,7 +111,7 @@ export class ReplicationWatch {
     const durableEndOffset = log?.durableEndOffset ?? (0 as Offset);
     const before = this.#looks.get(partition);
     if (before === undefined) {
-      this.#looks.set(partition, { highWatermark, durableEndOffset });
+      this.#looks.set(partition, { highWatermark, durableEndOffset, isDamaged: partition.isDamaged });
     } else {
       mustHold(
         highWatermark >= before.highWatermark,
@@ -118,6 +123,8 @@ export class ReplicationWatch {
         this.#markers.hit("followerTruncated");
         this.#of(partition).isDirty = true;
       }
+      if (before.isDamaged && !partition.isDamaged) this.#markers.hit("replicaRepaired");
+      before.isDamaged = partition.isDamaged;
       before.highWatermark = highWatermark;
       before.durableEndOffset = durableEndOffset;
     }
@@ -187,8 +194,11 @@ export class ReplicationWatch {
     for (const member of image.isr) {
       const broker = this.#machines.find(({ nodeId }) => nodeId === member)?.broker;
       if (broker?.state !== "running" || broker.storage.isOffline) continue;
-      const ends = broker.storage.ends({ topic, partition });
-      const end = broker.storage.get({ topic, partition })?.durableEndOffset ?? ends?.logEndOffset ?? 0;
+      const log = broker.storage.get({ topic, partition });
+      const isWhole = log?.state === "open" && log.damage === undefined;
+      // It has lost something to its disk, and is about to say so.
+      if (!isWhole && this.#rot.isVictim({ topic, partition }, member)) continue;
+      const end = log?.durableEndOffset ?? broker.storage.ends({ topic, partition })?.logEndOffset ?? 0;
       mustHold(end >= endOffset, "StrongIsr", "a member of the ISR lacks what is committed", () => ({
         name,
         member,
@@ -198,7 +208,7 @@ export class ReplicationWatch {
         leader: image.leader,
         leaderEpoch: image.leaderEpoch,
       }));
-      const epoch = broker.storage.get({ topic, partition })?.epochForOffset((endOffset - 1) as Offset);
+      const epoch = log?.epochForOffset((endOffset - 1) as Offset);
       mustHold(
         epoch === undefined || epoch === lastEpoch,
         "StrongIsr",
