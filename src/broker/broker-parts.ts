@@ -249,7 +249,7 @@ function replicaManagerOf(
   );
   return new ReplicaManager(
     { nodeId: self, configuredPeers },
-    { image: node.image, table, fetchers, logger },
+    { image: node.image, table, fetchers, clock, random, logger },
   );
 }
 

@@ -1,10 +1,13 @@
 import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { Backoff } from "../base/backoff.ts";
 import type { MetadataImage, PartitionImage, TopicImage } from "../metadata/image.ts";
 import type { MetadataDelta } from "../metadata/replay.ts";
 import { NO_NODE } from "../model/ids.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
 import type { LeaderEpoch } from "../model/offsets.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
 import type { ReplicaFetchers } from "../replication/replica-fetchers.ts";
 import type { LeaderReplica, LeaderReplicas, ReplicaRefusal } from "../replication/replica.ts";
 import { outcomeOfError } from "./outcome.ts";
@@ -22,11 +25,15 @@ export interface ReplicaManagerDeps {
   readonly table: PartitionTable;
   /** None: a cluster of this broker alone. */
   readonly fetchers: ReplicaFetchers | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
 }
 
 /** Logs that are opened at the same time to be followed. */
 const OPENED_TOGETHER = 32;
+/** Pauses before logs that could not be opened are tried again: a disk that fails may have failed once. */
+const REOPEN_AFTER = { initialMs: 500, maxMs: 30_000 };
 
 /**
  * Gives each partition that this broker has with others its role, as the committed metadata says: what others lead is
@@ -38,7 +45,12 @@ export class ReplicaManager implements LeaderReplicas {
   readonly #image: MetadataImage;
   readonly #table: PartitionTable;
   readonly #fetchers: ReplicaFetchers | undefined;
+  readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #reopening: Backoff;
+  /** Those that could not be opened, by topic and partition; tried again together. */
+  readonly #failed = new Map<string, Partition>();
+  #retry: Timer | undefined;
   /** By topic and partition, the epoch in which it is followed, or about to be. */
   readonly #followed = new Map<string, LeaderEpoch>();
   #brokerEpoch: number | undefined;
@@ -53,7 +65,9 @@ export class ReplicaManager implements LeaderReplicas {
     this.#image = deps.image;
     this.#table = deps.table;
     this.#fetchers = deps.fetchers;
+    this.#clock = deps.clock;
     this.#logger = deps.logger;
+    this.#reopening = new Backoff(REOPEN_AFTER, { random: deps.random });
   }
 
   /**
@@ -95,7 +109,12 @@ export class ReplicaManager implements LeaderReplicas {
     // Asked before it is opened: a log that is none of this broker's must not come into being by a question.
     if (partition.image.leader !== this.#nodeId) return this.#notLeader(partition);
     try {
-      await partition.openedLog();
+      const log = await partition.openedLog();
+      // It ends where its damage begins, and its followers would cut to that what they have above (H42).
+      if (log.state !== "open") {
+        const message = `the log of ${topic.name}-${number} on broker ${this.#nodeId} is ${log.state}; another replica has to lead`;
+        return refusal("KAFKA_STORAGE_ERROR", message, partition);
+      }
     } catch (error: unknown) {
       const { error: name, errorMessage: message } = outcomeOfError(error);
       return refusal(name, message, partition);
@@ -115,6 +134,8 @@ export class ReplicaManager implements LeaderReplicas {
   /** Follows nothing any more. Idempotent. */
   close(): void {
     this.#isClosed = true;
+    this.#retry?.cancel();
+    this.#failed.clear();
     this.#waiting = [];
     this.#fetchers?.close();
   }
@@ -171,7 +192,9 @@ export class ReplicaManager implements LeaderReplicas {
   }
 
   #forget(topicId: TopicId, number: number): void {
-    if (this.#followed.delete(keyOf(topicId, number))) this.#fetchers?.forget(topicId, number);
+    const key = keyOf(topicId, number);
+    this.#failed.delete(key);
+    if (this.#followed.delete(key)) this.#fetchers?.forget(topicId, number);
   }
 
   #enqueue(job: () => Promise<void>): void {
@@ -191,7 +214,7 @@ export class ReplicaManager implements LeaderReplicas {
     }
   }
 
-  /** Never rejects: a log that cannot be opened is not followed until its next role. */
+  /** Never rejects: a log that cannot be opened is tried again later. */
   async #follow(partition: Partition, key: string): Promise<void> {
     try {
       const role = await partition.follow();
@@ -207,7 +230,27 @@ export class ReplicaManager implements LeaderReplicas {
         partition: partition.partition,
         cause: errorMessage(error),
       });
+      this.#failed.set(key, partition);
+      this.#retryLater();
     }
+  }
+
+  #retryLater(): void {
+    if (this.#isClosed || this.#retry !== undefined) return;
+    this.#retry = this.#clock.setTimer(this.#reopening.nextMs(), () => {
+      this.#retry = undefined;
+      const failed = [...this.#failed];
+      this.#failed.clear();
+      let left = failed.length;
+      for (const [key, partition] of failed) {
+        this.#enqueue(async () => {
+          // It may have been given another role, or been taken away.
+          if (this.#followed.has(key)) await this.#follow(partition, key);
+          left -= 1;
+          if (left === 0 && this.#failed.size === 0) this.#reopening.reset();
+        });
+      }
+    });
   }
 }
 

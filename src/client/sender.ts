@@ -236,7 +236,9 @@ export class Sender implements ProduceLaneListener, SessionListener {
     batch.partition.requeue(batch);
     this.#mute(batch.partition);
     const name = code as ErrorName;
-    if (refreshesMetadata(name) || name === "UNKNOWN_LEADER_EPOCH") this.#context.metadata.requestUpdate();
+    // Too few replicas are also those of a leader that is none any more.
+    const mayBeDeposed = name === "UNKNOWN_LEADER_EPOCH" || name === "NOT_ENOUGH_REPLICAS_AFTER_APPEND";
+    if (refreshesMetadata(name) || mayBeDeposed) this.#context.metadata.requestUpdate();
   }
 
   /**

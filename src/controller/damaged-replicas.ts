@@ -30,8 +30,9 @@ export type DamagedReplica = ReplicaRef & ItemOutcome;
  * Takes damaged replicas out of ISR and ELR, so that they may cut off what is damaged and follow their leaders again
  * (H42). Always with a new leader epoch: whatever the leader has heard from the replica before counts for nothing then,
  * so it cannot come back into the ISR as the one it was. A replica stays as it is while no other one that has all that
- * was confirmed is in service: what is left of it may be all that is left. The sender's registration is the caller's to
- * check.
+ * was confirmed is in service: what is left of it may be all that is left. One that counts for nothing because it ended
+ * uncleanly has all, too, when the topic flushes before it confirms, which is more than the damaged one can say. The
+ * sender's registration is the caller's to check.
  */
 export function decideDamagedReplicas(
   image: MetadataImage,
@@ -41,7 +42,7 @@ export function decideDamagedReplicas(
   const records: MetadataRecord[] = [];
   const policies = new Map<TopicId, PartitionPolicy>();
   const decided = new Set<string>();
-  const change: PartitionChange = { ...changeOf(image), lost: { nodeId, cause: "damaged" } };
+  const change = withoutBroker(changeOf(image), nodeId);
   const response = partitions.map(({ topicId, partition }): DamagedReplica => {
     const topic = image.topicById(topicId);
     const before = topic?.partitions[partition];
@@ -49,11 +50,12 @@ export function decideDamagedReplicas(
       return { topicId, partition, ...unknownReplica({ topicId, partition }) };
     }
     const name = `${topic.name}-${partition}`;
-    const refusal = decided.has(name) ? undefined : replicaRefusal(name, nodeId, before, change);
+    const policy = policyOf(policies, topic, rules);
+    const refusal = decided.has(name) ? undefined : replicaRefusal(name, nodeId, before, change, policy);
     if (refusal !== undefined) return { topicId, partition, ...refusal };
     if (!decided.has(name)) {
       decided.add(name);
-      const next = withoutReplica(before, change, policyOf(policies, topic, rules));
+      const next = withoutReplica(before, change, policy);
       records.push(partitionRecord(topicId, partition, next));
     }
     return { topicId, partition, ...SUCCESS };
@@ -61,12 +63,24 @@ export function decideDamagedReplicas(
   return { records, response };
 }
 
+/** For the partitions in question it may as well be away: it must not even be the last resort. */
+function withoutBroker(change: PartitionChange, nodeId: NodeId): PartitionChange {
+  return {
+    ...change,
+    isActive: (node) => node !== nodeId && change.isActive(node),
+    isServing: (node) => node !== nodeId && change.isServing(node),
+    lost: { nodeId, cause: "damaged" },
+  };
+}
+
 function withoutReplica(
   before: PartitionImage,
   change: PartitionChange,
   policy: PartitionPolicy,
 ): PartitionImage {
-  const elected = electMembers(before, change, { ...policy, isUncleanElectionAllowed: false });
+  // Of others only one that is known to have all: that was asked before.
+  const isUncleanElectionAllowed = !hasHeir([...before.isr, ...before.elr], change);
+  const elected = electMembers(before, change, { ...policy, isUncleanElectionAllowed });
   const next = advancePartition(before, elected)?.next ?? before;
   if (next.leaderEpoch > before.leaderEpoch) return next;
   return {
@@ -79,8 +93,9 @@ function withoutReplica(
 function replicaRefusal(
   name: string,
   nodeId: NodeId,
-  { replicas, isr, elr }: PartitionImage,
-  { isActive }: PartitionChange,
+  { replicas, isr, elr, lastKnownElr }: PartitionImage,
+  change: PartitionChange,
+  { isFlushedOnAck }: PartitionPolicy,
 ): ItemOutcome | undefined {
   if (!replicas.includes(nodeId)) {
     return failure(
@@ -88,12 +103,17 @@ function replicaRefusal(
       `broker ${nodeId} is no replica of partition ${name}; wait for the metadata`,
     );
   }
-  if ([...isr, ...elr].some((node) => node !== nodeId && isActive(node))) return undefined;
+  if (hasHeir([...isr, ...elr, ...(isFlushedOnAck ? lastKnownElr : [])], change)) return undefined;
   return failure(
     "NOT_ENOUGH_REPLICAS",
     `no other replica of partition ${name} that has all confirmed records is in service; broker ${nodeId} keeps what it ` +
       "has until one is",
   );
+}
+
+/** Whether one of these is in service. */
+function hasHeir(nodes: readonly NodeId[], { isActive }: PartitionChange): boolean {
+  return nodes.some(isActive);
 }
 
 function policyOf(

@@ -16,6 +16,7 @@ import type { LogConfig } from "./log-config.ts";
 import type { ProducerState } from "./producer-state.ts";
 import type { LogSabotage } from "./log-sabotage.ts";
 import { loadProducers } from "./producer-recovery.ts";
+import type { LoadedProducers } from "./producer-recovery.ts";
 import { Segment } from "./segment.ts";
 import type { SegmentIndexes } from "./segment.ts";
 import { buildIndexes, readIndexes } from "./segment-indexes.ts";
@@ -290,6 +291,18 @@ export class LogCore {
     this.notify();
   }
 
+  /** Nothing is appended behind its damage, until that is cut off; what lies below is served. */
+  stopAtDamage({ offset, message }: ReplicaDamage): void {
+    this.state = "offline";
+    this.isReadable = true;
+    this.damage = { offset, message };
+    this.failure = new LograftError<ErrorName>("KAFKA_STORAGE_ERROR", message, {
+      context: { directory: this.directory, offset },
+      retriable: true,
+    });
+    this.notify();
+  }
+
   /** What a scan of a file that began under `generation` found may have been about to be cut, or deleted, then. */
   isConclusive(segment: Segment, generation: number): boolean {
     const isUnchanged = this.generation === generation && this.barrier === undefined;
@@ -360,8 +373,17 @@ export class LogCore {
     if (!segment.areIndexesDirty) segment.setIndexes(indexes);
   }
 
-  /** The producer state below `endOffset`, from the disk. */
-  loadProducers(endOffset: Offset): Promise<ProducerState> {
+  /**
+   * Reads the producer state below `endOffset` from the disk. Damage on the way is noted: of what lies behind it the state
+   * lacks all. Only for who is alone with the files.
+   */
+  async rebuildProducers(endOffset: Offset): Promise<void> {
+    const { producers, damage } = await this.#loadProducers(endOffset);
+    this.producers = producers;
+    if (damage !== undefined) this.noteDamage(damage.segment, damage.found);
+  }
+
+  #loadProducers(endOffset: Offset): Promise<LoadedProducers> {
     const { disk, logger, clock, limits } = this.deps;
     return loadProducers(
       {
@@ -383,7 +405,7 @@ export class LogCore {
     logger.warn("the indexes of a segment are missing or wrong and are built again", {
       path: segment.logPath,
     });
-    const producers = await this.loadProducers(segment.baseOffset);
+    const { producers } = await this.#loadProducers(segment.baseOffset);
     const scratch = new Segment(segment.directory, segment.baseOffset, segment.createdMs);
     const handle = await files.acquire(segment.logPath, "read");
     try {

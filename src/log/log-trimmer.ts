@@ -11,6 +11,7 @@ import {
   segmentFileName,
 } from "./file-names.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import { storageError } from "./log-core.ts";
 import type { LogCore } from "./log-core.ts";
 import { maxTimestampOfSegment } from "./log-search.ts";
 import type { LogWriter } from "./log-writer.ts";
@@ -19,7 +20,6 @@ import { BatchReader } from "./record-scan.ts";
 import { countExpired } from "./retention.ts";
 import type { SegmentAge } from "./retention.ts";
 import { Segment } from "./segment.ts";
-import type { SegmentIndexes } from "./segment.ts";
 import { findMaxTimestampInFile, INDEX_KINDS } from "./segment-indexes.ts";
 
 /** What follows the name of a file that is to be removed. */
@@ -33,16 +33,23 @@ export async function truncateLog(core: LogCore, writer: LogWriter, offset: Offs
     await resetLog(core, writer, offset);
     return;
   }
+  let isHidden = false;
   await withBarrier(core, writer, "the log is being truncated; try again", async () => {
     if (offset >= core.logEndOffset) return;
+    const last = core.segments.covering(offset);
+    const cut = last === undefined ? undefined : await findCut(core, last, offset);
+    // To cut at the damage would take what is whole as far as others know: it must be told of first (H42).
+    isHidden = last !== undefined && cut === undefined;
+    if (isHidden) return;
     setEnd(core, offset);
     // Or a crash would take the shorter log for one that has lost what was durable.
     await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, offset);
-    const active = await dropBehind(core, writer, offset);
-    if (active === undefined) return;
-    const indexes = await core.indexesOf(active);
-    await endLogIn(core, active, indexes, await findCut(core, active, indexes, offset));
+    writer.releaseHandle();
+    await writer.sealed();
+    await deleteNewestFirst(core, core.segments.removeBehind(offset));
+    if (last !== undefined && cut !== undefined) await endLogIn(core, last, cut);
   });
+  if (isHidden) throw storageError(core.directory, core.damage?.message ?? "it is damaged", undefined);
 }
 
 /** See `PartitionLog.cutDamage`. @throws LograftError KAFKA_STORAGE_ERROR. */
@@ -71,8 +78,7 @@ export async function cutDamage(core: LogCore, writer: LogWriter): Promise<Offse
       await writer.sealed();
       await deleteNewestFirst(core, await unlistedSegments(core));
       await deleteNewestFirst(core, core.segments.removeAfter(damaged));
-      const indexes = await core.indexesOf(damaged);
-      await endLogIn(core, damaged, indexes, { position: damage.position, end: damage.offset });
+      await endLogIn(core, damaged, { position: damage.position, end: damage.offset });
     }
     const to = core.logEndOffset;
     core.deps.logger.warn("a log was cut where it was damaged", { topic, partition, from, to });
@@ -243,14 +249,6 @@ function setEnd(core: LogCore, offset: Offset): void {
   core.dropTail();
 }
 
-/** Removes the segments behind `offset` and answers the one to cut. */
-async function dropBehind(core: LogCore, writer: LogWriter, offset: Offset): Promise<Segment | undefined> {
-  writer.releaseHandle();
-  await writer.sealed();
-  await deleteNewestFirst(core, core.segments.removeBehind(offset));
-  return core.segments.active;
-}
-
 /** Each name is gone durably before the next older one goes: a crash leaves a shorter log, never one with a hole. */
 async function deleteNewestFirst(core: LogCore, removed: readonly Segment[]): Promise<void> {
   const renamed: string[] = [];
@@ -281,39 +279,36 @@ interface Cut {
   readonly end: Offset;
 }
 
-/**
- * The batch that holds `offset`, or the first one behind it. When damage hides it the cut is at the damage: what lies
- * between cannot be read, and nothing may be appended behind it.
- */
-async function findCut(
-  core: LogCore,
-  segment: Segment,
-  indexes: SegmentIndexes,
-  offset: Offset,
-): Promise<Cut> {
-  const { damage } = segment;
-  if (damage !== undefined && damage.offset <= offset)
-    return { position: damage.position, end: damage.offset };
+/** The batch that holds `offset`, or the first one behind it; undefined when damage hides it, which is noted. */
+async function findCut(core: LogCore, segment: Segment, offset: Offset): Promise<Cut | undefined> {
+  if (segment.damage !== undefined && segment.damage.offset <= offset) return undefined;
+  const { offsetIndex } = await core.indexesOf(segment);
   const { files } = core.deps;
-  const handle = await files.acquire(segment.logPath, "write");
+  const handle = await files.acquire(segment.logPath, "read");
   try {
-    const from = indexes.offsetIndex.lookup(offset).position;
-    const { cut, isInDoubt } = await walkToCut(core, segment, handle.file, from, offset);
+    const near = await walkToCut(core, segment, handle.file, offsetIndex.lookup(offset).position, offset);
+    if (near.reason === undefined) return near;
     // The index may be wrong, or the damage begin before the place it led to.
-    return isInDoubt ? (await walkToCut(core, segment, handle.file, 0, offset)).cut : cut;
+    const walked = await walkToCut(core, segment, handle.file, 0, offset);
+    if (walked.reason === undefined) return walked;
+    core.noteDamage(segment, { position: walked.position, offset: walked.end, reason: walked.reason });
+    return undefined;
   } finally {
     files.release(handle);
   }
 }
 
-/** Verifies each batch on its way: one with a wrong length or base offset would lead past the place. */
+/**
+ * Verifies each batch on its way: one with a wrong length or base offset would lead past the place. Answers where it came
+ * to, and the reason when that is not the place.
+ */
 async function walkToCut(
   core: LogCore,
   segment: Segment,
   file: DiskFile,
   from: number,
   offset: Offset,
-): Promise<{ readonly cut: Cut; readonly isInDoubt: boolean }> {
+): Promise<Cut & { readonly reason?: string }> {
   const mayHaveGaps = core.config.isCompacting;
   const reader = new BatchReader(file, from, segment.sizeBytes);
   let expected = from === 0 ? segment.baseOffset : undefined;
@@ -322,21 +317,22 @@ async function walkToCut(
       const { buffer, at, position } = reader;
       const base = baseOffsetOf(buffer, at);
       if (expected !== undefined && base !== expected && !mayHaveGaps) {
-        return { cut: { position, end: expected }, isInDoubt: true };
+        return { position, end: expected, reason: `offset ${expected} should follow, not ${base}` };
       }
       expected = addOffset(lastOffsetOf(buffer, at), 1);
-      if (expected > offset) return { cut: { position, end: minOffset(offset, base) }, isInDoubt: false };
+      if (expected > offset) return { position, end: minOffset(offset, base) };
     }
   }
   const { problem, validEnd: position } = reader.verdict();
-  const isInDoubt = problem !== undefined || position < segment.sizeBytes;
-  const end = isInDoubt ? minOffset(offset, expected ?? segment.baseOffset) : offset;
-  return { cut: { position, end }, isInDoubt };
+  if (problem === undefined && position === segment.sizeBytes) return { position, end: offset };
+  const end = minOffset(offset, expected ?? segment.baseOffset);
+  return { position, end, reason: problem?.message ?? "the segment ends too early" };
 }
 
 /** Makes `segment` the last one and cuts it: bytes, indexes, snapshots, epochs, producer state. */
-async function endLogIn(core: LogCore, segment: Segment, indexes: SegmentIndexes, cut: Cut): Promise<void> {
+async function endLogIn(core: LogCore, segment: Segment, cut: Cut): Promise<void> {
   const { disk, files, host } = core.deps;
+  const indexes = await core.indexesOf(segment);
   const { position, end } = cut;
   // A batch goes whole: the log may end below where it was to be cut, and a crash must not take that for a loss.
   if (end < core.logEndOffset) await host.lowerRecoveryPoint(core.options.topicPartition, end);
@@ -366,7 +362,7 @@ async function endLogIn(core: LogCore, segment: Segment, indexes: SegmentIndexes
   setEnd(core, end);
   await removeSnapshotsBehind(core, end);
   if (core.epochs?.truncateFromEnd(end) === true || core.areEpochsDirty) await saveEpochs(core);
-  core.producers = await core.loadProducers(end);
+  await core.rebuildProducers(end);
 }
 
 /**

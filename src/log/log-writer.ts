@@ -232,13 +232,15 @@ export class LogWriter implements Flushable {
     });
     try {
       await this.#cutBack();
-      if (hadProducers) core.producers = await core.loadProducers(core.logEndOffset);
+      if (hadProducers) await core.rebuildProducers(core.logEndOffset);
     } catch (repairError: unknown) {
       core.goOffline(repairError, "a failed append could not be undone");
       return;
     }
     if (isFull) core.fullUntilMs = core.deps.clock.monotonicMs() + core.deps.limits.diskFullRetryMs;
     core.isRepairing = false;
+    // What producers have sent is not known then, and nobody may be told that it is missing.
+    if (hadProducers && core.damage !== undefined) core.stopAtDamage(core.damage);
   }
 
   async #cutBack(): Promise<void> {

@@ -1,5 +1,4 @@
 import { LograftError } from "../base/errors.ts";
-import type { ErrorName } from "../model/error-code.ts";
 import type { TopicId } from "../model/ids.ts";
 import type { LeaderEpoch, Offset, Timestamp } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
@@ -19,7 +18,6 @@ import { LogWriter } from "./log-writer.ts";
 import { saveSnapshot } from "./producer-recovery.ts";
 import { formatProducerSnapshot } from "./producer-snapshot.ts";
 import { recoverLog } from "./recovery.ts";
-import type { LogDamage } from "./recovery.ts";
 import { checkSegment } from "./segment-check.ts";
 import { damageMessage } from "./segment-damage.ts";
 import type { DamageScanOptions, ReplicaDamage } from "./segment-damage.ts";
@@ -99,7 +97,10 @@ export class PartitionLog {
     if (found.epochs.latestEpoch >= 0) core.epochs = found.epochs;
     for (const segment of found.segments) deps.indexes.touch(segment);
     const log = new PartitionLog(core);
-    if (found.damage !== undefined) log.#openDamaged(found.damage);
+    if (found.damage !== undefined) {
+      const message = damageMessage(found.damage.path, found.damage);
+      log.#core.stopAtDamage({ offset: found.damage.offset, message });
+    }
     return log;
   }
 
@@ -255,8 +256,9 @@ export class PartitionLog {
 
   /**
    * Cuts off `offset` and all behind it; a batch that holds it goes whole, so the log may end below. Waits for writes
-   * under way and refuses appends meanwhile. Below the log start it empties the log and begins it at `offset`.
-   * @throws LograftError KAFKA_STORAGE_ERROR, the log is offline then.
+   * under way and refuses appends meanwhile. Below the log start it empties the log and begins it at `offset`. Where damage
+   * hides the place nothing is cut, and the damage is noted. @throws LograftError KAFKA_STORAGE_ERROR: it is damaged
+   * there, or offline.
    */
   truncateTo(offset: Offset): Promise<void> {
     return truncateLog(this.#core, this.#writer, offset);
@@ -397,15 +399,5 @@ export class PartitionLog {
       await saveSnapshot(disk, core.directory, core.logEndOffset, bytes);
     }
     await disk.syncDir(core.directory);
-  }
-
-  #openDamaged(damage: LogDamage): void {
-    const core = this.#core;
-    core.state = "offline";
-    core.isReadable = true;
-    const message = damageMessage(damage.path, damage);
-    core.damage = { offset: damage.offset, message };
-    const context = { directory: core.directory, offset: damage.offset };
-    core.failure = new LograftError<ErrorName>("KAFKA_STORAGE_ERROR", message, { context, retriable: true });
   }
 }

@@ -1,5 +1,6 @@
+import { addOffset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
-import { baseOffsetOf } from "../model/record-batch.ts";
+import { baseOffsetOf, lastOffsetOf } from "../model/record-batch.ts";
 import { readIfPresent, writeAtomically } from "../platform/atomic-file.ts";
 import type { Disk } from "../platform/disk.ts";
 import { parseSegmentFileName, segmentFileName } from "./file-names.ts";
@@ -8,33 +9,46 @@ import type { ProducerSource } from "./producer-source.ts";
 import { parseProducerSnapshot } from "./producer-snapshot.ts";
 import { ProducerState } from "./producer-state.ts";
 import { scanBatches } from "./record-scan.ts";
+import type { Segment } from "./segment.ts";
+import type { SegmentDamage } from "./segment-damage.ts";
 import { recallWindows } from "./window-recall.ts";
+
+/** The producer state below an offset. */
+export interface LoadedProducers {
+  readonly producers: ProducerState;
+  /** Met on the way: of what lies behind it the state knows nothing. */
+  readonly damage: { readonly segment: Segment; readonly found: SegmentDamage } | undefined;
+}
 
 /**
  * The producer state that stands for the log below `endOffset`: the newest readable snapshot at or below it, brought
- * forward by replaying the batches behind it (H55). A damaged snapshot is passed over. Stops at a damaged batch, behind
- * which nothing is appended anyway.
+ * forward by replaying the batches behind it (H55). A damaged snapshot is passed over.
  */
-export async function loadProducers(source: ProducerSource, endOffset: Offset): Promise<ProducerState> {
+export async function loadProducers(source: ProducerSource, endOffset: Offset): Promise<LoadedProducers> {
   const producers = new ProducerState({ expirationMs: source.producerExpirationMs });
   const from = await loadSnapshot(source, producers, endOffset);
   await recallWindows(source, producers, from);
   for (const segment of source.segments) {
     if (segment.endOffset <= from || segment.baseOffset >= endOffset || segment.isEmpty) continue;
     const file = await source.disk.open(segment.logPath, "read");
+    let next = segment.baseOffset;
     try {
       const verdict = await scanBatches(file, 0, segment.sizeBytes, {}, ({ buffer, at }) => {
         const baseOffset = baseOffsetOf(buffer, at);
         if (baseOffset >= endOffset) return false;
         if (baseOffset >= from) replayBatch(producers, buffer, at, source.nowMs);
+        next = addOffset(lastOffsetOf(buffer, at), 1);
         return true;
       });
-      if (verdict.problem !== undefined) break;
+      if (verdict.problem !== undefined) {
+        const { position, message: reason } = verdict.problem;
+        return { producers, damage: { segment, found: { position, offset: next, reason } } };
+      }
     } finally {
       await file.close();
     }
   }
-  return producers;
+  return { producers, damage: undefined };
 }
 
 /** Writes the snapshot that stands for the log below `endOffset`, durably. */

@@ -102,19 +102,18 @@ export async function recoverLog(input: RecoveryInput, deps: RecoveryDeps): Prom
     return startOver(segments, logStart, input.config, source, deps);
   }
   const logEnd = segments.length === 0 ? logStart : end;
-  const producers =
-    found.producers ??
-    (segments.length === 0
-      ? new ProducerState({ expirationMs: input.producerExpirationMs })
-      : await loadProducers(source, logEnd));
+  const { producers, damage: met } =
+    found.producers === undefined
+      ? await loadProducers(source, logEnd)
+      : { producers: found.producers, damage: undefined };
+  const damage = found.damage ?? (met && { path: met.segment.logPath, ...met.found });
   const epochs = await loadEpochs(segments, logStart, logEnd, directory, deps);
   const isUnsaved = segments.at(-1)?.mayStayUnsaved(input.config) === true;
-  if (!found.isClean && found.damage === undefined && segments.length > 0 && !isUnsaved) {
+  if (!found.isClean && damage === undefined && segments.length > 0 && !isUnsaved) {
     await saveSnapshot(disk, directory, logEnd, producers.snapshot());
   }
-  if (found.damage === undefined && segments.length > 0)
-    await dropOldSnapshots(disk, directory, segments, logEnd);
-  const { damage, cutBytes } = found;
+  if (damage === undefined && segments.length > 0) await dropOldSnapshots(disk, directory, segments, logEnd);
+  const { cutBytes } = found;
   return { segments, logStartOffset: logStart, logEndOffset: logEnd, epochs, producers, damage, cutBytes };
 }
 
@@ -211,7 +210,7 @@ async function walkUnsaved(
   deps: RecoveryDeps,
 ): Promise<Found | undefined> {
   const { sizeBytes } = active;
-  const producers = await loadProducers(source, active.baseOffset);
+  const { producers } = await loadProducers(source, active.baseOffset);
   const file = await deps.disk.open(active.logPath, "read");
   try {
     const { verdict } = await buildIndexes(
@@ -256,7 +255,7 @@ async function scanFrom(
       isClean: false,
     };
   }
-  const producers = await loadProducers(source, first.baseOffset);
+  const { producers } = await loadProducers(source, first.baseOffset);
   let cutBytes = 0;
   for (let index = from; index < segments.length; index++) {
     const segment = segments[index];

@@ -63,8 +63,10 @@ export function crashAllButOne(cluster: MetadataCluster, data: BrokerWorkload, d
  */
 export function crashLaggards(cluster: MetadataCluster, data: BrokerWorkload, durationMs: number): void {
   const { random, scheduler } = cluster;
+  let held: Held | undefined;
+  const isOver = (): boolean => scheduler.nowMs >= durationMs;
   const next = (): void => {
-    if (scheduler.nowMs >= durationMs) return;
+    if (isOver()) return;
     if (!isWhole(cluster, data)) {
       scheduler.schedule(100 + random.fraction() * 200, next);
       return;
@@ -73,8 +75,9 @@ export function crashLaggards(cluster: MetadataCluster, data: BrokerWorkload, du
     const image = imageOf(cluster, key);
     const followers = (image?.replicas ?? []).filter((node) => node !== image?.leader);
     const laggard = (followers[random.below(Math.max(followers.length, 1))] ?? 1) - 1;
-    const mend = holdBack(cluster, laggard);
+    held = holdBack(cluster, laggard);
     const strike = (triesLeft: number): void => {
+      if (isOver()) return;
       const isOut = imageOf(cluster, key)?.isr.includes(nodeId(laggard + 1)) === false;
       if (!isOut && triesLeft > 0) {
         scheduler.schedule(100, () => strike(triesLeft - 1));
@@ -82,12 +85,14 @@ export function crashLaggards(cluster: MetadataCluster, data: BrokerWorkload, du
       }
       // A little more is committed without it.
       scheduler.schedule(random.fraction() * 500, () => {
-        mend.links();
+        if (isOver()) return;
+        held?.mendLinks();
         cluster.markers.hit("allMachinesCut");
-        for (const { index } of cluster.machines)
+        for (const { index } of cluster.machines) {
           cluster.crash(index, "powerCut", 50 + random.fraction() * 200);
+        }
         scheduler.schedule(1_000 + random.fraction() * 2_000, () => {
-          mend.disk();
+          held?.mendDisk();
           next();
         });
       });
@@ -95,14 +100,25 @@ export function crashLaggards(cluster: MetadataCluster, data: BrokerWorkload, du
     strike(40);
   };
   next();
+  // Before everything is healed.
+  scheduler.schedule(durationMs - scheduler.nowMs, () => {
+    held?.mendLinks();
+    held?.mendDisk();
+  });
+}
+
+/** What keeps a machine back, each until it is mended, once or more. */
+interface Held {
+  mendLinks(): void;
+  mendDisk(): void;
 }
 
 /** The machine hears nobody and is heard by nobody, and its disk is slow, until that is mended. */
-function holdBack(cluster: MetadataCluster, index: number): { links(): void; disk(): void } {
+function holdBack(cluster: MetadataCluster, index: number): Held {
   const { machines, network, random } = cluster;
   const others = machines.flatMap(({ index: other }) => (other === index ? [] : [other]));
-  const links = others.flatMap((other) => [[index, other] as const, [other, index] as const]);
-  network.cut(links);
+  let cut = others.flatMap((other) => [[index, other] as const, [other, index] as const]);
+  network.cut(cut);
   const armed = cluster.machine(index).platform.disk.faults.arm({
     kind: "slow",
     operations: ["write", "sync"],
@@ -110,7 +126,11 @@ function holdBack(cluster: MetadataCluster, index: number): { links(): void; dis
     delayMs: 20 + random.fraction() * 100,
     path: isSegment,
   });
-  return { links: () => network.mend(links), disk: () => armed.disarm() };
+  const mendLinks = (): void => {
+    network.mend(cut);
+    cut = [];
+  };
+  return { mendLinks, mendDisk: () => armed.disarm() };
 }
 
 function imageOf(cluster: MetadataCluster, key: DataKey | undefined): PartitionImage | undefined {

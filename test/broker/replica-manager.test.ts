@@ -5,6 +5,7 @@ import type { MetadataRecord } from "../../src/metadata/records.ts";
 import { nodeId } from "../../src/model/ids.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import { leaderEpoch, offset } from "../../src/model/offsets.ts";
+import { SeededRandom } from "../../src/platform/random.ts";
 import { nodes } from "../metadata/arbitrary-history.ts";
 import { batchOf } from "./fake-logs.ts";
 import { HostedTopics, NODE } from "./hosted-topics.ts";
@@ -20,7 +21,14 @@ beforeEach(() => {
   const { state: image, table } = hosted;
   manager = new ReplicaManager(
     { nodeId: NODE, configuredPeers: new Map() },
-    { image, table, fetchers: undefined, logger: silentLogger },
+    {
+      image,
+      table,
+      fetchers: undefined,
+      clock: hosted.clock,
+      random: new SeededRandom(1),
+      logger: silentLogger,
+    },
   );
   topicId = hosted.create("a", 1, { leader: 2, replicas: [1, 2], isr: [1, 2] });
 });
@@ -134,6 +142,19 @@ describe("a follower that asks a broker which does not lead", () => {
     assign(1, 2);
     expect(await manager.find(topicId, 0)).toMatchObject({ leaderEpoch: 1, isEnded: false });
   });
+});
+
+test("a log that could not be opened to be followed is tried again: a disk may have failed once", async () => {
+  hosted.logs.failure = new Error("EIO");
+  manager.start();
+  await hosted.settle();
+  const partition = hosted.table.find("a", 0)!;
+  expect(partition.hasLog).toBe(false);
+  await hosted.scheduler.advance(2_000);
+  expect(partition.hasLog).toBe(false);
+  hosted.logs.failure = undefined;
+  await hosted.scheduler.advance(3_000);
+  expect(partition).toMatchObject({ hasLog: true, leaderRole: undefined });
 });
 
 describe("a partition of one replica that gets more", () => {

@@ -82,6 +82,20 @@ describe("a replica whose log is damaged", () => {
     expect([cluster.partition("a"), cluster.nextOffset]).toEqual([before, nextOffset]);
   });
 
+  test("gives way to one that ended uncleanly when all that was confirmed is on that one's disk too", () => {
+    for (const defaultFlushPolicy of ["ack", "os"] as const) {
+      const cluster = TestCluster.of(3, { defaultFlushPolicy });
+      cluster.create([wish("a", { replicationFactor: 3 })]);
+      cluster.fence(2, 3);
+      cluster.register(2, { wasCleanShutdown: false });
+      cluster.unfence(2);
+      expect(cluster.shown("a")).toBe("1 [1] [3] [2]");
+      const { error } = report(cluster, 1);
+      expect(error).toBe(defaultFlushPolicy === "ack" ? "NONE" : "NOT_ENOUGH_REPLICAS");
+      expect(cluster.shown("a")).toBe(defaultFlushPolicy === "ack" ? "2 [2] [] []" : "1 [1] [3] [2]");
+    }
+  });
+
   test("is refused by name when there is no such replica or partition", () => {
     const cluster = TestCluster.of(3);
     cluster.create([wish("a", { replicationFactor: 2 })]);

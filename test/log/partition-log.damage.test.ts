@@ -217,22 +217,39 @@ describe("damage", () => {
     expect([log.damage, log.logEndOffset]).toEqual([undefined, offset - 2]);
   });
 
-  test("that hides where a truncation is to cut is cut off with it", async () => {
+  test("that hides where a truncation is to cut is noted, and nothing is cut before it has been told of (H42)", async () => {
     const { m, log, batches } = await written();
     const active = batches.filter(({ path }) => path === batches.at(-1)?.path);
     const { path, position, offset } = active[1] ?? expect.fail();
+    const { logEndOffset } = log;
     // Length, magic, base offset, body.
     for (const byte of [10, 11, 16, 6, 70]) {
       const disk = m.disk.imageAfter(keepAll);
       const machine = machineOn(disk, m.clock, NO_CACHE);
       const twin = await m.run(openLog(machine, CONFIG, { exists: true }));
       disk.flipBit(path, (position + byte) * 8);
-      await m.run(twin.truncateTo(at(offset + 4)));
-      expect([twin.logEndOffset, twin.state], `byte ${byte}`).toEqual([offset, "open"]);
+      await expect(m.run(twin.truncateTo(at(offset + 4)))).rejects.toMatchObject({
+        code: "KAFKA_STORAGE_ERROR",
+        message: expect.stringContaining(`is damaged at byte ${position}`),
+      });
+      expect([twin.logEndOffset, twin.state, twin.damage?.offset]).toEqual([logEndOffset, "open", offset]);
+      expect(machine.host.recoveryPoints).toEqual([]);
+      expect(await m.run(twin.cutDamage())).toBe(offset);
       expect((await m.run(disk.stat(path)))?.sizeBytes).toBe(position);
-      expect(machine.host.recoveryPoints).toEqual([offset + 4, offset]);
       await m.run(twin.close());
     }
+    await m.run(log.close());
+  });
+
+  test("below a truncation, met where producers are recalled, is noted: of what lies behind it nothing is known of them", async () => {
+    const { m, log, batches } = await written();
+    const active = batches.filter(({ path }) => path === batches.at(-1)?.path);
+    const { path, position, offset } = active[1] ?? expect.fail();
+    const { offset: cut } = active.at(-1) ?? expect.fail();
+    expect(cut).toBeGreaterThan(offset + 2);
+    m.disk.flipBit(path, (position + 70) * 8);
+    await m.run(log.truncateTo(at(cut)));
+    expect([log.logEndOffset, log.state, log.damage?.offset]).toEqual([cut, "open", offset]);
     await m.run(log.close());
   });
 });

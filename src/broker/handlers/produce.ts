@@ -161,7 +161,8 @@ export class ProduceHandler {
           if (!isForAll) complete();
         },
         (error: unknown) => {
-          const outcome = leadershipRefusal(partition, -1, this.#nodeId) ?? outcomeOfError(error);
+          const isLost = leadershipRefusal(partition, -1, this.#nodeId) !== undefined;
+          const outcome = isLost ? lostLeadership(partition, this.#nodeId) : outcomeOfError(error);
           run.settle(position, refusedResult(item, partition, outcome));
         },
       );
@@ -179,13 +180,10 @@ export class ProduceHandler {
     appended: Appended,
     complete: () => void,
   ): void {
-    const outcome = (): ItemOutcome =>
-      leadershipRefusal(partition, appended.leaderEpoch, this.#nodeId) ??
-      lostLeadership(partition, this.#nodeId);
     run.atExpiry(position, () => this.#tooFewReplicas(partition, "NOT_ENOUGH_REPLICAS_AFTER_APPEND"));
     role.whenCommitted(appended.endOffset, (isCommitted) => {
       if (isCommitted) complete();
-      else run.settle(position, refusedResult(item, partition, outcome()));
+      else run.settle(position, refusedResult(item, partition, lostLeadership(partition, this.#nodeId)));
     });
   }
 
@@ -217,10 +215,12 @@ export class ProduceHandler {
     appended: Appended,
     acks: number,
   ): ProduceResult {
-    const refusal =
-      // A duplicate may come from an epoch before; what was appended now is promised by the leader of that epoch only.
-      leadershipRefusal(partition, appended.duplicate ? -1 : appended.leaderEpoch, this.#nodeId) ??
-      (acks === -1 ? this.#tooFewReplicas(partition, "NOT_ENOUGH_REPLICAS_AFTER_APPEND") : undefined);
+    // A duplicate may come from an epoch before; what was appended now is promised by the leader of that epoch only.
+    const leaderEpoch = appended.duplicate ? -1 : appended.leaderEpoch;
+    const isLost = leadershipRefusal(partition, leaderEpoch, this.#nodeId) !== undefined;
+    const tooFew =
+      acks === -1 ? this.#tooFewReplicas(partition, "NOT_ENOUGH_REPLICAS_AFTER_APPEND") : undefined;
+    const refusal = isLost ? lostLeadership(partition, this.#nodeId) : tooFew;
     if (refusal !== undefined) return refusedResult(item, partition, refusal);
     const replicas = acks === -1 ? partition.image.isr.length : 1;
     return acceptedResult(item, partition, log, appended, appended.durability, replicas);
@@ -349,7 +349,6 @@ function refusedResult(
   };
 }
 
-/** The epoch of the append is over. What becomes of the batch the next leader decides. */
 function notLeadingYet({ topic, partition }: Partition, nodeId: NodeId): ItemOutcome {
   return failure(
     "NOT_LEADER_OR_FOLLOWER",
@@ -357,10 +356,14 @@ function notLeadingYet({ topic, partition }: Partition, nodeId: NodeId): ItemOut
   );
 }
 
+/**
+ * Not by the names of a leader that is none: those say that nothing was written, and this batch may have reached replicas
+ * that keep it.
+ */
 function lostLeadership({ topic, partition }: Partition, nodeId: NodeId): ItemOutcome {
   return failure(
-    "NOT_LEADER_OR_FOLLOWER",
-    `broker ${nodeId} lost the leadership of ${topic}-${partition} before all in-sync replicas had the batch; it may stay`,
+    "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+    `broker ${nodeId} lost the leadership of ${topic}-${partition} before enough replicas had the batch; it may stay`,
   );
 }
 

@@ -198,7 +198,9 @@ export class ReplicationWatch {
       const isWhole = log?.state === "open" && log.damage === undefined;
       // It has lost something to its disk, and is about to say so.
       if (!isWhole && this.#rot.isVictim({ topic, partition }, member)) continue;
-      const end = log?.durableEndOffset ?? broker.storage.ends({ topic, partition })?.logEndOffset ?? 0;
+      const end = log?.durableEndOffset ?? broker.storage.ends({ topic, partition })?.logEndOffset;
+      // Its disk does not let it look.
+      if (end === undefined) continue;
       mustHold(end >= endOffset, "StrongIsr", "a member of the ISR lacks what is committed", () => ({
         name,
         member,

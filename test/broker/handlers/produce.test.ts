@@ -191,7 +191,7 @@ describe("refusals write nothing", () => {
     expect((await produce("a")).error).toBe("NOT_ENOUGH_REPLICAS");
   });
 
-  test("a leader that was deposed between append and sync does not acknowledge", async () => {
+  test("a leader that was deposed between append and sync does not acknowledge, and does not say that nothing was written", async () => {
     const { hosted, produce } = setUp();
     hosted.create("a");
     const log = hosted.logs.at("a", 0);
@@ -200,7 +200,7 @@ describe("refusals write nothing", () => {
     expect(await isSettled(producing)).toBe(false);
     hosted.raiseEpochs();
     log.sync();
-    expect(await producing).toMatchObject({ error: "FENCED_LEADER_EPOCH" });
+    expect(await producing).toMatchObject({ error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND" });
   });
 
   test("a transactional batch is INVALID_TXN_STATE", async () => {
