@@ -25,6 +25,8 @@ interface BrokerChannels {
 
 const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const DEFAULT_PORT = 9092;
+/** A broker that says nothing is given up in the time in which the cluster gives it up: its session is 3 s. */
+const KEEPALIVE = { intervalMs: 1000, timeoutMs: 1500 };
 /** Brokers of one cluster; one address more is a mistake or an attack on the process's sockets. */
 const MAX_ADDRESSES = 1000;
 
@@ -82,7 +84,10 @@ export class GrpcTransport implements ClientTransport {
       maxMessageBytes: this.#options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
     };
     const unary = new GrpcJsChannel(options, this.#deps);
-    const streams = this.#options.lane === "grpc-js" ? unary : new DirectChannel(options, this.#deps);
+    const streams =
+      this.#options.lane === "grpc-js"
+        ? unary
+        : new DirectChannel({ ...options, keepalive: KEEPALIVE }, this.#deps);
     const channels = { unary, streams };
     this.#channels.set(address, channels);
     return channels;

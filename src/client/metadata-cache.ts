@@ -57,7 +57,7 @@ export interface WaitForTopicOptions {
 }
 
 /** An unanswered address must not keep a flight from trying the next one. */
-const ATTEMPT_TIMEOUT_MS = 5000;
+const ATTEMPT_TIMEOUT_MS = 2000;
 /** A topic that brokers do not know for so long does not exist: news of a new one spreads within that. */
 const UNKNOWN_TOPIC_PATIENCE_MS = 3000;
 /** Topics in use by one client. */

@@ -95,7 +95,7 @@ export function appendProduced(
       if (decision.kind === "refuse") return refuse(decision.error, decision.message);
       if (decision.kind === "duplicate") {
         const isKnown = core.deps.sabotage !== "windowOfOne" || isNewest(core, batch.producerId, decision);
-        if (!isKnown) return refuse("DUPLICATE_SEQUENCE_NUMBER", "older than its last batch");
+        if (!isKnown) return refuse("OUT_OF_ORDER_SEQUENCE_NUMBER", "not behind its last batch");
         return duplicateOf(core, config, decision, leaderEpoch);
       }
     }

@@ -65,25 +65,36 @@ export async function cutDamage(core: LogCore, writer: LogWriter): Promise<Offse
   }
   await withBarrier(core, writer, reason, async () => {
     const { topic, partition } = core.options.topicPartition;
-    const damaged = core.segments.all().find(({ damage }) => damage !== undefined);
-    const { damage } = damaged ?? {};
-    if (damaged === undefined || damage === undefined) return;
     const from = core.logEndOffset;
-    if (damage.offset < core.logStartOffset) {
-      await emptyLog(core, writer, core.logStartOffset);
-    } else {
-      setEnd(core, damage.offset);
-      await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, damage.offset);
-      writer.releaseHandle();
-      await writer.sealed();
-      await deleteNewestFirst(core, await unlistedSegments(core));
-      await deleteNewestFirst(core, core.segments.removeAfter(damaged));
-      await endLogIn(core, damaged, { position: damage.position, end: damage.offset });
+    // Cutting looks at what is left, and may find that it is damaged, too.
+    for (let segment = firstDamaged(core); segment !== undefined; segment = firstDamaged(core)) {
+      await cutAtDamage(core, writer, segment);
     }
     const to = core.logEndOffset;
     core.deps.logger.warn("a log was cut where it was damaged", { topic, partition, from, to });
   });
   return core.logEndOffset;
+}
+
+function firstDamaged(core: LogCore): Segment | undefined {
+  return core.segments.all().find(({ damage }) => damage !== undefined);
+}
+
+/** Cuts a damaged segment and removes those behind it. Behind the barrier. */
+async function cutAtDamage(core: LogCore, writer: LogWriter, segment: Segment): Promise<void> {
+  const { damage } = segment;
+  if (damage === undefined) return;
+  if (damage.offset < core.logStartOffset) {
+    await emptyLog(core, writer, core.logStartOffset);
+    return;
+  }
+  setEnd(core, damage.offset);
+  await core.deps.host.lowerRecoveryPoint(core.options.topicPartition, damage.offset);
+  writer.releaseHandle();
+  await writer.sealed();
+  await deleteNewestFirst(core, await unlistedSegments(core));
+  await deleteNewestFirst(core, core.segments.removeAfter(segment));
+  await endLogIn(core, segment, { position: damage.position, end: damage.offset });
 }
 
 /** See `PartitionLog.resetTo`. @throws LograftError KAFKA_STORAGE_ERROR. */

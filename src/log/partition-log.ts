@@ -1,4 +1,4 @@
-import { LograftError } from "../base/errors.ts";
+import type { LograftError } from "../base/errors.ts";
 import type { TopicId } from "../model/ids.ts";
 import type { LeaderEpoch, Offset, Timestamp } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";

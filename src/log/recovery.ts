@@ -106,6 +106,7 @@ export async function recoverLog(input: RecoveryInput, deps: RecoveryDeps): Prom
     found.producers === undefined
       ? await loadProducers(source, logEnd)
       : { producers: found.producers, damage: undefined };
+  if (met !== undefined) met.segment.damage = met.found;
   const damage = found.damage ?? (met && { path: met.segment.logPath, ...met.found });
   const epochs = await loadEpochs(segments, logStart, logEnd, directory, deps);
   const isUnsaved = segments.at(-1)?.mayStayUnsaved(input.config) === true;

@@ -166,12 +166,13 @@ export class MetadataCluster {
     this.#startLater(index, downMs);
   }
 
-  /** The process dies, as in a power cut, at the write after the next `operations` ones. */
-  crashAtWrite(index: number, operations: number, downMs: number): void {
-    const machine = this.machine(index);
-    if (machine.host === undefined) return;
+  /** The process dies, as in a power cut, at the write after the next `operations` ones; unless that is called off. */
+  crashAtWrite(index: number, operations: number, downMs: number): () => void {
+    const { host, platform } = this.machine(index);
+    if (host === undefined) return () => undefined;
     this.#crashDownMs.set(index, downMs);
-    machine.platform.crashAfter(operations);
+    platform.crashAfter(operations);
+    return () => platform.crashAfter(Number.POSITIVE_INFINITY);
   }
 
   /** From now on the machine stays down when it goes down. */

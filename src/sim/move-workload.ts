@@ -72,6 +72,8 @@ export class MoveWorkload {
     if (dice < 0.5) {
       const key = this.#keys[this.#deps.random.below(this.#keys.length)];
       if (key !== undefined) await this.#reassign(key);
+      // Before it has come far.
+      if (this.#deps.random.fraction() < 0.25) await this.#cancelAll();
     } else if (dice < 0.75) {
       const nodeId = 1 + this.#deps.random.below(this.#client.brokerCount);
       const isDrained = this.#drained.length === 0 || this.#deps.random.fraction() < 0.3;

@@ -45,7 +45,10 @@ export class Nemesis {
         cluster.crash(this.#machine(fault.target), fault.how, fault.downMs);
         break;
       case "crashAtWrite":
-        cluster.crashAtWrite(this.#machine(fault.target), fault.operations, fault.downMs);
+        this.#during(
+          Number.POSITIVE_INFINITY,
+          cluster.crashAtWrite(this.#machine(fault.target), fault.operations, fault.downMs),
+        );
         break;
       case "crashAll":
         if (fault.how === "powerCut") cluster.markers.hit("allMachinesCut");

@@ -230,7 +230,7 @@ describe("damage", () => {
       disk.flipBit(path, (position + byte) * 8);
       await expect(m.run(twin.truncateTo(at(offset + 4)))).rejects.toMatchObject({
         code: "KAFKA_STORAGE_ERROR",
-        message: expect.stringContaining(`is damaged at byte ${position}`),
+        message: expect.stringContaining(`is damaged at byte ${position}`) as string,
       });
       expect([twin.logEndOffset, twin.state, twin.damage?.offset]).toEqual([logEndOffset, "open", offset]);
       expect(machine.host.recoveryPoints).toEqual([]);

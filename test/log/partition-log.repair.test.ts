@@ -59,6 +59,20 @@ describe("cutDamage", () => {
     },
   );
 
+  test("goes on to what is damaged below, which it meets when it recalls the producers", async () => {
+    const { m, log, batches } = await written();
+    const active = batches.filter(({ path }) => path === batches.at(-1)?.path);
+    const [, lower, higher] = active;
+    if (lower === undefined || higher === undefined) expect.fail();
+    m.disk.flipBit(higher.path, (higher.position + 70) * 8);
+    await m.run(log.scrub());
+    expect(log.damage?.offset).toBe(higher.offset);
+    m.disk.flipBit(lower.path, (lower.position + 70) * 8);
+    expect(await m.run(log.cutDamage())).toBe(lower.offset);
+    expect([log.state, log.damage]).toEqual(["open", undefined]);
+    await m.run(log.close());
+  });
+
   test("without damage answers the end and does nothing", async () => {
     const { m, log } = await written();
     const before = m.disk.mutationCount;

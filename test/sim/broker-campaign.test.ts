@@ -3,8 +3,7 @@ import { runBrokerSeed } from "../../src/sim/broker-campaign.ts";
 import { BROKER_MARKERS } from "../../src/sim/markers.ts";
 import { describeFailure, runBrokerSeeds } from "./seeds.ts";
 
-const SEEDS = 150;
-const POWER_CUT_SEEDS = 50;
+const POWER_CUT_SEEDS = 200;
 
 test("a seed of whole brokers gives the same run each time, another seed another one", async () => {
   const [first, again, other] = [
@@ -16,12 +15,6 @@ test("a seed of whole brokers gives the same run each time, another seed another
   expect(other.traceHash).not.toBe(first.traceHash);
   expect(Object.keys(first.markers)).toEqual([...BROKER_MARKERS]);
 }, 60_000);
-
-test(`seeds 1 to ${SEEDS} of the simulated brokers keep every invariant, and their clients lose nothing`, async () => {
-  const { failures, markers } = await runBrokerSeeds({ from: 1, count: SEEDS });
-  expect(failures.map((failure) => describeFailure(failure, { floor: 2 })).join("\n\n")).toBe("");
-  expect(markers.missing(), "what should happen sometimes never did").toEqual([]);
-}, 240_000);
 
 test("power cuts of all machines at once lose nothing that was acknowledged", async () => {
   const { failures, markers } = await runBrokerSeeds({

@@ -114,7 +114,8 @@ export class ReplicationWatch {
       this.#looks.set(partition, { highWatermark, durableEndOffset, isDamaged: partition.isDamaged });
     } else {
       mustHold(
-        highWatermark >= before.highWatermark,
+        // What damage has taken is not served.
+        highWatermark >= before.highWatermark || partition.isDamaged,
         "HighWatermarkNeverBack",
         "a high watermark went back",
         () => ({ node: nodeId, name: nameOf(partition), from: before.highWatermark, to: highWatermark }),

@@ -1,0 +1,3 @@
+import { brokerCampaignTest } from "./broker-campaign-test.ts";
+
+brokerCampaignTest(0);
