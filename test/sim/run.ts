@@ -23,13 +23,15 @@ import { describeFailure } from "./seeds.ts";
  *   --faults KIND    on floor 2 only one kind of run (see BrokerFaults)
  *   --sabotage NAME  runs a deliberately broken build (see RaftSabotage, BrokerSabotage)
  *   --json FILE      the summary for machines
+ *
+ * Tells each failing seed at once; Ctrl-C ends it early, with the summary of what ran.
  */
 
 /** Seeds that a worker takes at a time. */
 const BATCH_SEEDS = 25;
 /** From so many seeds on, a marker that was never hit fails the campaign. */
 const MARKERS_COUNT_FROM = 2_000;
-/** Failures shown in full; the others are only named. */
+/** Failures shown in full at the end. */
 const SHOWN_FAILURES = 3;
 
 const RAFT_SABOTAGES: readonly RaftSabotage[] = [
@@ -63,10 +65,16 @@ const markers = new MarkerCounts(work.floor === 1 ? undefined : BROKER_MARKERS);
 const failures: SeedResult[] = [];
 let simulatedMs = 0;
 let next = from;
+let done = 0;
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.once(name, () => {
+    report();
+    process.exit();
+  });
+}
 await Promise.all(
   Array.from({ length: Math.min(wholeNumber("jobs", values.jobs), count) }, async () => runWorker()),
 );
-failures.sort((a, b) => a.seed - b.seed);
 report();
 
 /** One worker thread, fed with batches until none is left. */
@@ -93,32 +101,33 @@ function runWorker(): Promise<void> {
 }
 
 function take(result: SeedResult): void {
+  done += 1;
   simulatedMs += result.simulatedMs;
   markers.add(result.markers);
-  if (result.failure !== undefined) failures.push(result);
+  if (result.failure === undefined) return;
+  failures.push(result);
+  console.error(`seed ${result.seed} violates ${result.failure.invariant}`);
 }
 
 function report(): void {
   const seconds = (performance.now() - startedMs) / 1000;
   const commit = commitOf();
+  failures.sort((a, b) => a.seed - b.seed);
   for (const failure of failures.slice(0, SHOWN_FAILURES)) {
     console.log(describeFailure(failure, { floor: work.floor, ...(commit === undefined ? {} : { commit }) }));
   }
-  for (const { seed, failure } of failures.slice(SHOWN_FAILURES)) {
-    console.log(`seed ${seed} violates ${failure?.invariant ?? ""}`);
-  }
-  const missing = count >= MARKERS_COUNT_FROM ? markers.missing() : [];
+  const missing = done >= MARKERS_COUNT_FROM ? markers.missing() : [];
   if (missing.length > 0) console.log(`never seen: ${missing.join(", ")}`);
-  const seedsPerSecond = Number((count / seconds).toFixed(2));
+  const seedsPerSecond = Number((done / seconds).toFixed(2));
   const simulatedHoursPerHour = Number((simulatedMs / 1000 / seconds).toFixed(1));
-  const summary = { seeds: count, failed: failures.length, seedsPerSecond, simulatedHoursPerHour };
+  const summary = { seeds: done, failed: failures.length, seedsPerSecond, simulatedHoursPerHour };
   if (values.json !== undefined) {
     writeFileSync(values.json, `${JSON.stringify({ ...summary, markers: markers.toRecord() }, null, 2)}\n`);
   }
   const counts = Object.entries(markers.toRecord()).map(([name, hits]) => `${name} ${hits}`);
   console.log(`sometimes: ${counts.join(", ")}`);
   console.log(
-    `${count} seeds, ${failures.length} failed, ${seedsPerSecond} seeds/s, ` +
+    `${done} seeds, ${failures.length} failed, ${seedsPerSecond} seeds/s, ` +
       `${simulatedHoursPerHour} simulated hours per hour`,
   );
   process.exitCode = failures.length > 0 || missing.length > 0 ? 1 : 0;
