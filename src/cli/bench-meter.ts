@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** What one run of a load measured. */
 export interface BenchResult {
   readonly workload: "produce" | "consume" | "e2e";
@@ -91,9 +93,17 @@ export async function openLoop(
     for (; index < dueCount; index++) send(index, startedAt + (index / rate) * 1000);
     const idleMs = startedAt + (index / rate) * 1000 - performance.now();
     // A timer is late by up to a millisecond or two: it serves to sleep, not to hit the moment.
-    await new Promise<void>((resolve) => {
-      if (idleMs > 3) setTimeout(resolve, idleMs - 2);
-      else setImmediate(resolve);
-    });
+    if (idleMs > 3) await sleep(idleMs - 2);
+    else await nap(idleMs);
   }
+}
+
+/** Longer than this no answer has to wait. */
+const LONGEST_NAP_MS = 0.2;
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
+
+/** Holds this thread for a moment, then lets it see to what has come: to spin would take a core from who is measured. */
+async function nap(idleMs: number): Promise<void> {
+  if (idleMs > 0) Atomics.wait(NEVER, 0, 0, Math.min(idleMs, LONGEST_NAP_MS));
+  await new Promise(setImmediate);
 }
