@@ -115,6 +115,22 @@ export class MetadataCache {
     return this.#topics.get(name)?.error ?? "NONE";
   }
 
+  /**
+   * Takes what a broker says beside its answer (KIP-951): who leads, in a later leader epoch than was known. Listeners are
+   * not called: it is about the caller's partition alone.
+   */
+  learnLeader(
+    { topic, partition }: { readonly topic: string; readonly partition: number },
+    { leaderId, leaderEpoch }: { readonly leaderId: number; readonly leaderEpoch: number },
+  ): void {
+    const tracked = this.#topics.get(topic);
+    const known = tracked?.info?.partitions[partition];
+    if (tracked?.info === undefined || known === undefined) return;
+    if (leaderEpoch <= known.leaderEpoch || !this.#addresses.has(leaderId)) return;
+    const partitions = tracked.info.partitions.with(partition, { ...known, leaderId, leaderEpoch });
+    tracked.info = { ...tracked.info, partitions };
+  }
+
   /** "host:port" of a broker. */
   addressOf(nodeId: number): string | undefined {
     return this.#addresses.get(nodeId);

@@ -128,6 +128,8 @@ export class Sender implements ProduceLaneListener, SessionListener {
       return;
     }
     const name = result === undefined ? "NETWORK_EXCEPTION" : errorNameOf(result.errorCode);
+    if (result !== undefined && refreshesMetadata(name))
+      this.#context.metadata.learnLeader(partition, result);
     const message = result?.errorMessage ?? "the broker's answer left the partition out";
     if (name === "NONE" || name === "DUPLICATE_SEQUENCE_NUMBER") {
       this.#succeed(batch, name === "NONE" ? result : undefined);
@@ -235,6 +237,7 @@ export class Sender implements ProduceLaneListener, SessionListener {
     batch.lastError = { name: code, message };
     batch.partition.requeue(batch);
     this.#mute(batch.partition);
+    if (this.#isLedElsewhere(batch.partition)) this.#unmute(batch.partition);
     const name = code as ErrorName;
     // Too few replicas are also those of a leader that is none any more.
     const mayBeDeposed = name === "UNKNOWN_LEADER_EPOCH" || name === "NOT_ENOUGH_REPLICAS_AFTER_APPEND";
@@ -311,15 +314,26 @@ export class Sender implements ProduceLaneListener, SessionListener {
     this.#onResolved(batch, error);
   }
 
+  /** Nothing is left on its way to the broker that it was sent to, and another one is known to lead: no need to wait. */
+  #isLedElsewhere(partition: PartitionQueue): boolean {
+    const lane = this.#laneOf(partition);
+    return partition.inFlightCount === 0 && lane !== undefined && lane !== partition.lane;
+  }
+
   #mute(partition: PartitionQueue): void {
     if (partition.muteTimer !== undefined || this.#isClosed) return;
     this.#muted.add(partition);
-    partition.muteTimer = this.#context.clock.setTimer(partition.backoff.nextMs(), () => {
-      partition.muteTimer = undefined;
-      this.#muted.delete(partition);
-      this.offer(partition);
-      partition.lane?.pump();
-    });
+    partition.muteTimer = this.#context.clock.setTimer(partition.backoff.nextMs(), () =>
+      this.#unmute(partition),
+    );
+  }
+
+  #unmute(partition: PartitionQueue): void {
+    partition.muteTimer?.cancel();
+    partition.muteTimer = undefined;
+    this.#muted.delete(partition);
+    this.offer(partition);
+    partition.lane?.pump();
   }
 
   #armExpiry(): void {

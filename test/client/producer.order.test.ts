@@ -90,6 +90,17 @@ describe("batches that overtake the one before them (KIP-360)", () => {
   });
 });
 
+test("go to the leader that the refusals name without waiting for metadata, once all are answered (KIP-951)", async () => {
+  const { h, cluster, send } = await fiveInFlight({ brokers: 2 });
+  cluster.moveLeader("t", 0, 1);
+  const startedMs = h.clock.monotonicMs();
+  const sends = send(() => "ok");
+  await h.settle(Promise.all(sends));
+  // Seven ways of 20 ms: twice there and back, and the stream to the new leader. The least pause would be 80 ms more.
+  expect(h.clock.monotonicMs() - startedMs).toBeLessThan(200);
+  expect(cluster.log("t", 0).values()).toEqual(["warm", ...VALUES]);
+});
+
 describe("a sequence that is refused although nothing is before it", () => {
   const OUT_OF_ORDER: ErrorName = "OUT_OF_ORDER_SEQUENCE_NUMBER";
 

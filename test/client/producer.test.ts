@@ -244,14 +244,12 @@ describe("retries", () => {
     }
   });
 
-  test("a moved leader is found by metadata and the records arrive once, in order", async () => {
+  test("a moved leader is found and the records arrive once, in order", async () => {
     const { client, cluster, settle } = harness({ topics: { t: 1 }, brokers: 2 });
     const producer = client.producer({ batchSize: 200, lingerMs: 0 });
     await settle(producer.send("t", { value: "warm" }));
     cluster.moveLeader("t", 0, 1);
-    const before = cluster.calls.filter((name) => name === "Metadata").length;
     const acks = await settle(producer.sendBatch("t", allRecords(many)));
-    expect(cluster.calls.filter((name) => name === "Metadata").length).toBeGreaterThan(before);
     expect(acks.at(-1)?.leaderEpoch).toBe(1);
     expect(cluster.log("t", 0).values()).toEqual(["warm", ...many]);
   });

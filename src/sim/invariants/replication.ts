@@ -1,9 +1,8 @@
 import type { Broker } from "../../broker/broker.ts";
 import type { Partition } from "../../broker/partition.ts";
-import type { PartitionLog } from "../../log/partition-log.ts";
 import type { PartitionImage } from "../../metadata/image.ts";
 import type { NodeId, TopicId } from "../../model/ids.ts";
-import type { Offset } from "../../model/offsets.ts";
+import type { LeaderEpoch, Offset } from "../../model/offsets.ts";
 import type { MarkerCounts } from "../markers.ts";
 import type { SegmentRot } from "../segment-rot.ts";
 import type { MetadataModel } from "./metadata-model.ts";
@@ -21,9 +20,9 @@ interface Exposed {
   readonly topic: string;
   readonly partition: number;
   readonly topicId: TopicId;
-  /** Highest high watermark of any leader, and the epoch of the record below it. */
+  /** Highest high watermark of any leader, and the epoch of the record below it, if that is known. */
   endOffset: Offset;
-  lastEpoch: number;
+  lastEpoch: LeaderEpoch | undefined;
   readonly leaders: Map<number, NodeId>;
   image: PartitionImage | undefined;
   isDirty: boolean;
@@ -131,7 +130,10 @@ export class ReplicationWatch {
     }
     if (leaderRole !== undefined) this.#lead(nodeId, partition, leaderRole.leaderEpoch);
     // Of followers too: they repeat what a leader said whose role may have ended in this very event.
-    if (log !== undefined && log.logEndOffset >= highWatermark) this.#expose(partition, log, highWatermark);
+    // A victim of rot may have cut its log in that event, too.
+    const isCut = log === undefined || log.logEndOffset < highWatermark;
+    if (!isCut) this.#expose(partition, highWatermark, log.epochForOffset((highWatermark - 1) as Offset));
+    else if (this.#rot.isVictim(partition, nodeId)) this.#expose(partition, highWatermark, undefined);
   }
 
   #lead(nodeId: NodeId, partition: Partition, leaderEpoch: number): void {
@@ -147,11 +149,11 @@ export class ReplicationWatch {
     if (leaders.size > 1) this.#markers.hit("partitionLeaderChanged");
   }
 
-  #expose(partition: Partition, log: PartitionLog, highWatermark: Offset): void {
+  #expose(partition: Partition, highWatermark: Offset, lastEpoch: LeaderEpoch | undefined): void {
     const exposed = this.#of(partition);
     if (highWatermark <= exposed.endOffset) return;
     exposed.endOffset = highWatermark;
-    exposed.lastEpoch = log.epochForOffset((highWatermark - 1) as Offset);
+    exposed.lastEpoch = lastEpoch;
     exposed.isDirty = true;
   }
 
@@ -166,7 +168,7 @@ export class ReplicationWatch {
         partition: number,
         topicId,
         endOffset: 0 as Offset,
-        lastEpoch: -1,
+        lastEpoch: undefined,
         leaders: new Map(),
         image: undefined,
         isDirty: true,
@@ -213,7 +215,7 @@ export class ReplicationWatch {
       }));
       const epoch = log?.epochForOffset((endOffset - 1) as Offset);
       mustHold(
-        epoch === undefined || epoch === lastEpoch,
+        epoch === undefined || lastEpoch === undefined || epoch === lastEpoch,
         "StrongIsr",
         "a member of the ISR has another record where one is committed",
         () => ({ name, member, offset: endOffset - 1, epochs: [epoch, lastEpoch] }),
