@@ -12,8 +12,10 @@ import type {
   PartitionState,
   QuorumDetails,
   ReassignedPartition,
+  ReplicaCopy,
   WantedReplicas,
 } from "./cluster-types.ts";
+import { measureCopies } from "./copy-progress.ts";
 import type { TopicPartitionRef } from "./consumer-types.ts";
 import type { ReassignmentResult } from "../rpc/admin-messages.ts";
 
@@ -143,6 +145,14 @@ export class ClusterAdmin {
   /** Partitions on their way, by topic and number, as the broker that answers knows them. */
   async listReassignments(options: AddressedOptions = {}): Promise<readonly PartitionReassignment[]> {
     return (await this.#calls.askAt(options.address, "ListReassignments", {}, options)).reassignments;
+  }
+
+  /** How far the new replicas of these partitions have come, as far as their brokers answer. */
+  measureCopies(
+    reassignments: readonly PartitionReassignment[],
+    options: AdminOptions = {},
+  ): Promise<readonly ReplicaCopy[]> {
+    return measureCopies(this.#calls, reassignments, options);
   }
 
   /**

@@ -134,6 +134,15 @@ export interface PartitionReassignment extends TopicPartitionRef {
   readonly isr: readonly number[];
 }
 
+/** How far a new replica of a partition on its way has come. */
+export interface ReplicaCopy extends TopicPartitionRef {
+  readonly nodeId: number;
+  /** Of its log now. */
+  readonly sizeBytes: number;
+  /** Of the log that it copies. */
+  readonly leaderSizeBytes: number;
+}
+
 /** Leaderships after a broker was drained or given back to use. */
 export interface DrainedBroker {
   /** Went to others. */

@@ -43,6 +43,7 @@ export type {
   QuorumDetails,
   QuorumReplica,
   ReassignedPartition,
+  ReplicaCopy,
   WantedReplicas,
 } from "./cluster-types.ts";
 export type { ReadFrom } from "./read-source.ts";

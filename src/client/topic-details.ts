@@ -26,7 +26,8 @@ export async function describeTopics(
   await Promise.all(
     asked.map(async ({ nodeId, host, port }) => {
       const led = topics.filter(({ partitions }) => partitions.some(({ leaderId }) => leaderId === nodeId));
-      for (const topic of await describedAt(calls, `${host}:${port}`, led, options)) {
+      const names = led.map(({ name }) => name);
+      for (const topic of await describedAt(calls, `${host}:${port}`, names, options)) {
         for (const partition of topic.partitions) {
           if (partition.leaderId === nodeId) measured.set(`${topic.name}-${partition.partition}`, partition);
         }
@@ -36,15 +37,14 @@ export async function describeTopics(
   return topics.map((topic) => detailsOf(topic, measured));
 }
 
-/** What a leader says of its topics; nothing when it does not answer, which is not the fault of the others. */
-async function describedAt(
+/** What a broker itself has of these topics; nothing when it does not answer, which is not the fault of the others. */
+export async function describedAt(
   calls: AdminCalls,
   address: string,
-  topics: readonly TopicDescription[],
+  names: readonly string[],
   options: AdminOptions,
 ): Promise<readonly TopicDetails[]> {
   try {
-    const names = topics.map(({ name }) => name);
     const answer = await calls.askAt(address, "DescribeTopics", { names }, options);
     return answer.topics.map((topic) => detailsOf(topic, undefined));
   } catch (error: unknown) {

@@ -44,8 +44,10 @@ export function crashAllButOne(cluster: MetadataCluster, data: BrokerWorkload, d
     if (first === undefined || second === undefined || last === undefined) return;
     cluster.crash(first, drawCut(cluster), 1_200 + random.fraction() * 1_000);
     scheduler.schedule(100 + random.fraction() * 300, () => {
+      if (scheduler.nowMs >= durationMs) return;
       cluster.crash(second, drawCut(cluster), 600 + random.fraction() * 500);
       scheduler.schedule(300 + random.fraction() * 400, () => {
+        if (scheduler.nowMs >= durationMs) return;
         // While the controller still counts on the two, the third would leave it all to them.
         const isr = imageOf(cluster, key)?.isr ?? [];
         // Its end is told by the machine.

@@ -119,6 +119,30 @@ describe("a topic that moves to other brokers", () => {
     await client.admin().deleteTopics(["back"]);
   });
 
+  test("is copied no faster than its throttle says, tells how far it is, and goes on at full speed when that is lifted", async () => {
+    const throttle = "reassignment.throttle.bytes.per.second";
+    await client.admin().createTopics([{ name: "slow", partitions: 1, replicationFactor: 2 }]);
+    await move("slow", [1, 2]);
+    await expectThere("slow", [1, 2]);
+    await using producer = client.producer({ batchSize: 20_000 });
+    const value = "x".repeat(10_000);
+    await Promise.all(Array.from({ length: 200 }, () => producer.send("slow", { value })));
+
+    await client.admin().alterTopicConfigs("slow", { set: { [throttle]: "100KiB" } });
+    await move("slow", [1, 3]);
+    const measured = async (): Promise<number> => {
+      const [copy] = await client.admin().measureCopies(await client.admin().listReassignments());
+      return copy === undefined ? 0 : copy.sizeBytes / copy.leaderSizeBytes;
+    };
+    await expect.poll(measured).toBeGreaterThan(0.02);
+    // The rest would take 19 s.
+    expect(await measured()).toBeLessThan(0.5);
+    await client.admin().alterTopicConfigs("slow", { unset: [throttle] });
+    await expectThere("slow", [1, 3]);
+    expect(await valuesOf("slow", 200)).toHaveLength(200);
+    await client.admin().deleteTopics(["slow"]);
+  });
+
   test("goes from one replica to three and back to one, and is read to its end each time", async () => {
     await client.admin().createTopics([{ name: "single", partitions: 1, replicationFactor: 1 }]);
     await move("single", [1]);

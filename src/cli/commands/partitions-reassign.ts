@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { errorMessage, operationError } from "../../base/errors.ts";
-import type { PartitionReassignment, ReassignedPartition } from "../../client/index.ts";
+import type { PartitionReassignment, ReassignedPartition, ReplicaCopy } from "../../client/index.ts";
 import { parseInteger } from "../arguments.ts";
 import type { CliEnvironment } from "../context.ts";
 import { CliContext, withGlobalOptions } from "../context.ts";
@@ -42,6 +42,11 @@ export function addReassignmentCommands(partitions: Command, environment: CliEnv
     .description("the partitions that are on their way to other brokers")
     .action(async (_options: object, command: Command) => {
       await CliContext.run(command, environment, async ({ client, output, signal }) => {
+        const admin = client.admin();
+        const moves = await admin.listReassignments({ signal });
+        const copies = await admin.measureCopies(moves, { signal });
+        const copiesOf = (row: PartitionReassignment): readonly ReplicaCopy[] =>
+          copies.filter(({ topic, partition }) => topic === row.topic && partition === row.partition);
         output.rows(
           [
             { title: "TOPIC", cell: (row) => row.topic },
@@ -50,9 +55,13 @@ export function addReassignmentCommands(partitions: Command, environment: CliEnv
             { title: "NEW", cell: (row) => listed(row.addingReplicas) },
             { title: "LEAVES", cell: (row) => listed(row.removingReplicas) },
             { title: "WAITS FOR", cell: (row) => listed(awaitedOf(row)) },
+            { title: "COPIED", cell: (row) => copiesOf(row).map(shareOf).join(" ") || "-" },
           ],
-          await client.admin().listReassignments({ signal }),
-          { empty: "no partition is on its way", toJson: (row) => ({ ...row, waitsFor: awaitedOf(row) }) },
+          moves,
+          {
+            empty: "no partition is on its way",
+            toJson: (row) => ({ ...row, waitsFor: awaitedOf(row), copies: copiesOf(row).map(copyAsJson) }),
+          },
         );
       });
     });
@@ -66,6 +75,16 @@ export function addReassignmentCommands(partitions: Command, environment: CliEnv
         await cancel(context, options);
       });
     });
+}
+
+/** "4:63%" of the bytes that the leader has. */
+function shareOf({ nodeId, sizeBytes, leaderSizeBytes }: ReplicaCopy): string {
+  const share = leaderSizeBytes === 0 ? 1 : Math.min(1, sizeBytes / leaderSizeBytes);
+  return `${nodeId}:${Math.floor(share * 100)}%`;
+}
+
+function copyAsJson({ nodeId, sizeBytes, leaderSizeBytes }: ReplicaCopy): unknown {
+  return { nodeId, sizeBytes, leaderSizeBytes };
 }
 
 async function reassign(context: CliContext, options: ReassignOptions): Promise<void> {
