@@ -20,6 +20,7 @@ import { ProduceHandler } from "./handlers/produce.ts";
 import { ProducersHandler } from "./handlers/producers.ts";
 import { PublishHandler } from "./handlers/publish.ts";
 import { TopicsHandler } from "./handlers/topics.ts";
+import { FullDiskWatch } from "./full-disk-watch.ts";
 import type { MetadataCalls } from "./metadata-calls.ts";
 import { IsrUpdates } from "./isr-updates.ts";
 import { MetadataNode } from "./metadata-node.ts";
@@ -42,6 +43,7 @@ export interface BrokerParts extends Handlers {
   readonly isrUpdates: IsrUpdates;
   readonly repair: ReplicaRepair;
   readonly watermarks: WatermarkCheckpoint;
+  readonly fullDisk: FullDiskWatch;
   readonly failure: Promise<Error>;
 }
 
@@ -71,7 +73,16 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
   const failure = new Deferred<Error>();
   const self = { nodeId: nodeId(config.nodeId) };
   // The logs ask for settings of topics, and the metadata tells of changes, before there is a table to ask or to tell.
-  const hosted: { table?: PartitionTable; replicas?: ReplicaManager } = {};
+  const hosted: {
+    table?: PartitionTable;
+    replicas?: ReplicaManager;
+    node?: MetadataNode;
+    isrUpdates?: IsrUpdates;
+  } = {};
+  const fullDisk = new FullDiskWatch(
+    { directory },
+    { disk: platform.disk, clock: platform.clock, logger, onChange: () => hosted.node?.beat() },
+  );
   const logs = await openLogs(
     { ...self, directory, config, sabotage: options.sabotage },
     {
@@ -79,6 +90,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
       logger,
       configOf: (topic) => hosted.table?.topic(topic)?.logConfig,
       onFailure: (error) => failure.resolve(error),
+      onDiskFull: () => fullDisk.noteFull(),
     },
   );
   try {
@@ -87,13 +99,23 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
       if (hosted.table === undefined) removed.push(...delta.removed);
       else hosted.table.apply(delta);
       hosted.replicas?.apply(delta);
+      if (delta.brokers.length > 0) hosted.isrUpdates?.brokersChanged();
     };
     const senders = new ReplicaSenders(
       {},
       { clock: platform.clock, logger, replicas: { find: (...at) => find(hosted.replicas, ...at) } },
     );
     const onContactLost = (): void => hosted.table?.contactLost();
-    const node = await openNode(options, deps, { directory, logs, onChange, onContactLost, senders });
+    const isDiskFull = (): boolean => fullDisk.isFull;
+    const node = await openNode(options, deps, {
+      directory,
+      logs,
+      onChange,
+      onContactLost,
+      isDiskFull,
+      senders,
+    });
+    hosted.node = node;
     void node.failure.then((error) => failure.resolve(error));
     const metadata = metadataCalls(node);
     const { clock, disk } = platform;
@@ -101,6 +123,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
       { ...self, lagTimeMs: config.replicaLagTimeMaxMs },
       { metadata, clock, logger },
     );
+    hosted.isrUpdates = isrUpdates;
     const repair = new ReplicaRepair(self, {
       metadata,
       clock,
@@ -138,7 +161,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     )) {
       table.deleteFiles(topicPartition.topic, topicId, [topicPartition.partition]);
     }
-    const replication = { replicas, isrUpdates, repair, watermarks, senders };
+    const replication = { replicas, isrUpdates, repair, watermarks, senders, fullDisk };
     return {
       logs,
       table,
@@ -163,10 +186,11 @@ function openNode(
     readonly logs: LogManager;
     readonly onChange: (delta: MetadataDelta) => void;
     readonly onContactLost: () => void;
+    readonly isDiskFull: () => boolean;
     readonly senders: ReplicaSenders;
   },
 ): Promise<MetadataNode> {
-  const { directory, logs, onChange, onContactLost, senders } = parts;
+  const { directory, logs, onChange, onContactLost, isDiskFull, senders } = parts;
   const { platform, logger, transport, channel } = deps;
   const nodeOptions = metadataNodeOptions(options.config.config, {
     directory,
@@ -192,6 +216,7 @@ function openNode(
       joinCluster: (clusterId) => logs.joinCluster(clusterId),
       onChange,
       onContactLost,
+      isDiskFull,
       acceptReplica: (stream) => senders.accept(stream),
       health: new ServingHealth({ clock: platform.clock, syncs: () => logs.resources.syncs.stats }),
     },

@@ -33,6 +33,8 @@ export interface BrokerSessionDeps {
   readonly metadataOffset: () => number;
   readonly stateHash: () => OffsetHash | undefined;
   readonly health: BrokerHealth;
+  /** Appends find no room on the data disk. */
+  readonly isDiskFull: () => boolean;
   /** The connection to the controller broke: it may be gone. */
   readonly onLost: () => void;
   /** `isContactLost` has become true: called once each time, at that moment. */
@@ -99,7 +101,7 @@ export class BrokerSession {
     this.#connect();
   }
 
-  /** A heartbeat now, because what it tells has changed: the metadata has reached the registration. */
+  /** A heartbeat now, because what it tells has changed: the metadata has reached the registration, the disk is full. */
   beat(): void {
     if (!this.#isRegistered || this.#brokerEpoch === undefined) return;
     this.#heartbeat?.cancel();
@@ -112,6 +114,7 @@ export class BrokerSession {
       loopAgeMs: this.#deps.health.loopAgeMs(),
       diskAgeMs: this.#deps.health.diskAgeMs(),
       wantsShutdown: this.#shutdown !== undefined,
+      isDiskFull: this.#deps.isDiskFull(),
       ...(stateHash === undefined ? {} : { stateHash }),
     });
   }

@@ -272,7 +272,8 @@ export class Broker implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { node, logs, table, fetch, replicas, senders, isrUpdates, repair, watermarks } = this.#parts;
+    const { node, logs, table, fetch, replicas, senders, isrUpdates, repair, watermarks, fullDisk } =
+      this.#parts;
     // While clients are still served: leaderships move to others first.
     if (this.#brokerEpoch !== undefined) await node.leave(LEAVE_TIMEOUT_MS);
     this.#gate.shut();
@@ -284,6 +285,7 @@ export class Broker implements AsyncDisposable {
     senders.close();
     isrUpdates.close();
     repair.close();
+    await fullDisk.close();
     await node.close();
     await table.idle();
     await watermarks.close();

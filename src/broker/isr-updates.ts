@@ -60,6 +60,12 @@ export class IsrUpdates {
     this.#schedule();
   }
 
+  /** Who may be in an ISR may be another now: a broker came back, or its disk has room again. */
+  brokersChanged(): void {
+    for (const role of this.#led) if (!this.#resting.has(role)) this.#noted.add(role);
+    if (this.#noted.size > 0) this.#schedule();
+  }
+
   /** Idempotent. */
   close(): void {
     this.#isClosed = true;

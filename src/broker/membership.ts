@@ -35,6 +35,8 @@ export interface MembershipDeps {
   readonly publisher: MetadataPublisher;
   readonly channel: ControllerChannel | undefined;
   readonly health: BrokerHealth;
+  /** Appends find no room on the data disk: the controller is told with every heartbeat. */
+  readonly isDiskFull: () => boolean;
   /** `isContactLost` has become true: called once each time, at that moment. */
   readonly onContactLost: () => void;
   /** The cluster does not take this broker any more: it must stop. */
@@ -119,6 +121,11 @@ export class Membership {
     this.#session?.controllerChanged();
   }
 
+  /** What heartbeats tell has changed: the controller hears of it now, if there is a session with it. */
+  beat(): void {
+    this.#session?.beat();
+  }
+
   /** The metadata may have reached this broker's registration: the controller hears of it now, not with the next heartbeat. */
   applied(): void {
     const epoch = this.#session?.brokerEpoch;
@@ -136,7 +143,7 @@ export class Membership {
   }
 
   #makeSession(registration: Registration): BrokerSession {
-    const { platform, logger, health, quorum, publisher } = this.#deps;
+    const { platform, logger, health, isDiskFull, quorum, publisher } = this.#deps;
     const { nodeId, endpoint, heartbeatIntervalMs, sessionTimeoutMs } = this.#options;
     return new BrokerSession(
       {
@@ -149,6 +156,7 @@ export class Membership {
         random: platform.random,
         logger,
         health,
+        isDiskFull,
         open: (handlers) => this.#openStream(handlers),
         metadataOffset: () => quorum.appliedOffset,
         stateHash: () => publisher.checkpoint,

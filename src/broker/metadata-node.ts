@@ -46,6 +46,8 @@ export interface MetadataNodeDeps {
   /** Each committed change, in order; from within `open` already. Must not throw. */
   readonly onChange: (delta: MetadataDelta) => void;
   readonly health: BrokerHealth;
+  /** Appends find no room on the data disk. Left out: this node keeps no records. */
+  readonly isDiskFull?: () => boolean;
   /** `isContactLost` has become true: called once each time, at that moment. Left out: nobody asks for it here. */
   readonly onContactLost?: () => void;
   /** Serves a follower's stream. Left out: this node leads no partition, and tells so whoever comes. */
@@ -106,6 +108,7 @@ export class MetadataNode implements PeerEndpoint {
         quorum,
         publisher,
         controller: this.controller,
+        isDiskFull: () => deps.isDiskFull?.() === true,
         onContactLost: () => deps.onContactLost?.(),
         onRefused: (error) => this.#failure.resolve(error),
       },
@@ -176,6 +179,11 @@ export class MetadataNode implements PeerEndpoint {
     return this.#membership.join(registration, signal);
   }
 
+  /** A heartbeat now: what it tells, such as `isDiskFull`, has changed. */
+  beat(): void {
+    this.#membership.beat();
+  }
+
   /** Gives everything away that others can take over, within `timeoutMs`. Never rejects. */
   leave(timeoutMs: number): Promise<void> {
     return this.#membership.leave(timeoutMs);
@@ -230,6 +238,9 @@ export class MetadataNode implements PeerEndpoint {
         reconnectGraceMs: RECONNECT_GRACE_MS,
         maxWaiting: MAX_WAITING_COMMANDS,
         rules: this.#options.rules,
+        configuredPeers: new Map(
+          this.#options.quorum.foundingVoters.map(({ nodeId, endpoint }) => [nodeId, endpoint]),
+        ),
         leaderRebalanceIntervalMs: this.#options.leaderRebalanceIntervalMs,
       },
       {

@@ -29,6 +29,8 @@ export interface StorageDeps {
   readonly configOf: (topic: string) => LogConfig | undefined;
   /** A disk failed under the logs. */
   readonly onFailure: (error: Error) => void;
+  /** An append found the disk full. Must only take note. */
+  readonly onDiskFull: () => void;
 }
 
 /** A partition's directory that a crash left behind after its topic was deleted. */
@@ -43,7 +45,7 @@ export interface Leftover {
  */
 export async function openLogs(options: StorageOptions, deps: StorageDeps): Promise<LogManager> {
   const { directory, nodeId, config } = options;
-  const { platform, logger, configOf, onFailure } = deps;
+  const { platform, logger, configOf, onFailure, onDiskFull } = deps;
   await refuseOlderStore(directory, platform);
   return LogManager.open(
     {
@@ -65,6 +67,7 @@ export async function openLogs(options: StorageOptions, deps: StorageDeps): Prom
       logger,
       configOf,
       onDirectoryOffline: onFailure,
+      onDiskFull,
     },
   );
 }

@@ -142,7 +142,7 @@ function metadataCheck({ reports }: ClusterSurvey): HealthCheck {
 function brokersCheck({ cluster, reports }: ClusterSurvey): HealthCheck {
   const troubled = cluster.brokers.flatMap(({ nodeId, isFenced, isShuttingDown }, index) => {
     if (isFenced) return [`broker ${nodeId} (fenced)`];
-    if (isShuttingDown) return [`broker ${nodeId} (shutting down)`];
+    if (isShuttingDown) return [`broker ${nodeId} (shutting down, or its disk is full)`];
     const failure = reports[index]?.failure ?? "";
     return failure === "" ? [] : [`broker ${nodeId} (does not answer: ${failure})`];
   });
@@ -152,7 +152,7 @@ function brokersCheck({ cluster, reports }: ClusterSurvey): HealthCheck {
     "brokers",
     `${troubled.length} of ${all} not in service`,
     troubled,
-    "start them, or forget one that is gone for good: lograft node unregister ID",
+    "start them, free space on a full disk, or forget one that is gone for good: lograft node unregister ID",
   );
 }
 

@@ -7,7 +7,12 @@ import type { NodeId } from "../model/ids.ts";
 import type { PeerAddress } from "../model/peer-address.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { PartitionEffects } from "./affected-partitions.ts";
-import { decideBrokerStates, decideControlledShutdown, epochRefusal } from "./broker-states.ts";
+import {
+  decideBrokerStates,
+  decideControlledShutdown,
+  epochRefusal,
+  isToStepAside,
+} from "./broker-states.ts";
 import type { BrokerStateChange } from "./broker-states.ts";
 import { decideRegister } from "./brokers.ts";
 import type { Decided, DecisionLog } from "./decision-log.ts";
@@ -51,10 +56,14 @@ export interface BrokerSessionsDeps {
 /** The log takes nothing now, and will later. */
 const BUSY: ReadonlySet<string> = new Set(["BUFFER_EXHAUSTED", "DISK_FULL"]);
 
+const STEPS_ASIDE =
+  "a broker whose disk is full steps aside: others lead what they can, and nobody waits for it; free space on its disk";
+const HAS_ROOM = "a broker whose disk was full has room again: it may lead, and comes back into ISRs";
+
 /**
  * The controller's side of all heartbeat streams: registers brokers, lets them take part once they have the metadata,
- * fences them when they are silent, sick or gone, and moves their leaderships when they want to stop. What a broker is
- * told is committed.
+ * fences them when they are silent, sick or gone, and moves their leaderships when they want to stop or have no room on
+ * their disks. What a broker is told is committed.
  */
 export class BrokerSessions {
   readonly #options: BrokerSessionsOptions;
@@ -193,41 +202,70 @@ export class BrokerSessions {
     else this.#follow(stream, session, frame);
   }
 
-  /** Fences, unfences or leaves as it is, and tells the broker. */
+  /** Fences, unfences, takes aside, takes back or leaves as it is, and tells the broker. */
   #follow(stream: SessionStream, session: Session, frame: HeartbeatFrame): void {
-    const { nodeId, brokerEpoch } = session;
-    const broker = this.#deps.decisions.image.broker(nodeId);
-    const { loopAgeMs, diskAgeMs, metadataOffset } = frame;
-    const isSick = Math.max(loopAgeMs, diskAgeMs) > this.#options.timeoutMs;
-    // A broker serves only with metadata that knows of its registration (H30).
-    const mayServe = !isSick && metadataOffset >= brokerEpoch && broker?.isShuttingDown === false;
-    if (isSick && broker?.isFenced === false) {
-      const decided = this.#change([{ nodeId, brokerEpoch, isFenced: true }]);
-      const reason = "its heartbeats come, but its data loop or its disk stands still";
-      this.#report("warn", "broker fenced", decided.response, {
-        nodeId,
-        brokerEpoch,
-        reason,
-        loopAgeMs,
-        diskAgeMs,
-      });
-      this.#afterCommit(decided, () => this.#tell(stream, nodeId, false));
-    } else if (mayServe && broker.isFenced) {
-      const decided = this.#change([{ nodeId, brokerEpoch, isFenced: false }]);
-      this.#report("info", "broker unfenced", decided.response, { nodeId, brokerEpoch });
-      this.#afterCommit(decided, () => this.#tell(stream, nodeId, false));
-    } else {
-      this.#tell(stream, nodeId, false);
-    }
+    const { nodeId } = session;
+    const decided = this.#isSick(frame) ? this.#fenceSick(session, frame) : this.#putInPlace(session, frame);
+    if (decided === undefined) this.#tell(stream, nodeId, false);
+    else this.#afterCommit(decided, () => this.#tell(stream, nodeId, false));
   }
 
-  #shutDown(stream: SessionStream, { nodeId, brokerEpoch }: Session): void {
-    const wasShuttingDown = this.#deps.decisions.image.broker(nodeId)?.isShuttingDown === true;
+  #isSick({ loopAgeMs, diskAgeMs }: HeartbeatFrame): boolean {
+    return Math.max(loopAgeMs, diskAgeMs) > this.#options.timeoutMs;
+  }
+
+  #fenceSick(
+    { nodeId, brokerEpoch }: Session,
+    { loopAgeMs, diskAgeMs }: HeartbeatFrame,
+  ): Decided<PartitionEffects> | undefined {
+    if (this.#deps.decisions.image.broker(nodeId)?.isFenced !== false) return undefined;
+    const decided = this.#change([{ nodeId, brokerEpoch, isFenced: true }]);
+    const reason = "its heartbeats come, but its data loop or its disk stands still";
+    this.#report("warn", "broker fenced", decided.response, {
+      nodeId,
+      brokerEpoch,
+      reason,
+      loopAgeMs,
+      diskAgeMs,
+    });
+    return decided;
+  }
+
+  /**
+   * A broker serves only with metadata that knows of its registration (H30). One whose disk is full counts as one on its
+   * way out while it says so, see `isToStepAside`: others lead what they can, and nobody waits for it. One that wants to
+   * stop never takes that back, and a new process registers anew, so no heartbeat without that wish comes behind a real
+   * shutdown.
+   */
+  #putInPlace(
+    session: Session,
+    { metadataOffset, isDiskFull }: HeartbeatFrame,
+  ): Decided<PartitionEffects> | undefined {
+    const { nodeId, brokerEpoch } = session;
+    const isStopping = this.#liveness.isStopping(session);
+    const { image } = this.#deps.decisions;
+    const broker = image.broker(nodeId);
+    if (broker === undefined || isStopping || metadataOffset < brokerEpoch) return undefined;
+    const { isFenced, isShuttingDown: wasAside } = broker;
+    const isAside = isToStepAside(image, broker, isDiskFull);
+    if (!isFenced && wasAside === isAside) return undefined;
+    const decided = this.#change([{ nodeId, brokerEpoch, isFenced: false, isShuttingDown: isAside }]);
+    const { response } = decided;
+    if (isFenced) this.#report("info", "broker unfenced", response, { nodeId, brokerEpoch, isDiskFull });
+    else if (isAside) this.#report("warn", STEPS_ASIDE, response, { nodeId, brokerEpoch });
+    else this.#report("info", HAS_ROOM, response, { nodeId, brokerEpoch });
+    return decided;
+  }
+
+  #shutDown(stream: SessionStream, session: Session): void {
+    const { nodeId, brokerEpoch } = session;
+    const wasStopping = this.#liveness.isStopping(session);
     const decided = this.#deps.decisions.decide((image) =>
       decideControlledShutdown(image, { nodeId, brokerEpoch }, this.#options.rules),
     );
     const { response } = decided;
-    if (!wasShuttingDown) this.#report("info", "broker shuts down", response, { nodeId, brokerEpoch });
+    this.#liveness.stopping(session);
+    if (!wasStopping) this.#report("info", "broker shuts down", response, { nodeId, brokerEpoch });
     this.#afterCommit(decided, () => this.#tell(stream, nodeId, response.mayShutDown));
   }
 

@@ -103,6 +103,16 @@ export function decideControlledShutdown(
   return { records, response: { ...effects, ...(refusal ?? SUCCESS), mayShutDown: refusal === undefined } };
 }
 
+/**
+ * Whether a broker that says whether its disk is full shall be aside: as good as on its way out. Not when nobody else is
+ * active: then it would change nothing, and what is written takes room that is kept for what makes room.
+ */
+export function isToStepAside(image: MetadataImage, before: BrokerImage, isDiskFull: boolean): boolean {
+  if (!isDiskFull || before.isShuttingDown) return isDiskFull;
+  for (const other of image.brokers()) if (other.nodeId !== before.nodeId && isActive(other)) return true;
+  return false;
+}
+
 /** Why a broker cannot speak for this registration, or undefined. */
 export function epochRefusal(
   image: MetadataImage,

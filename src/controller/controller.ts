@@ -30,6 +30,8 @@ export interface ControllerOptions {
   /** Commands that may wait for their commit; more are refused with BUFFER_EXHAUSTED. */
   readonly maxWaiting: number;
   readonly rules: TopicRules;
+  /** See `LivenessOptions`. Default: none. */
+  readonly configuredPeers?: ReadonlyMap<NodeId, string>;
   /** Between two checks that the preferred replicas lead, in ms; 0: never. Default 300000. */
   readonly leaderRebalanceIntervalMs?: number;
   /** Brokers that a new controller fences within a second (H20). Default 2. */
@@ -67,7 +69,7 @@ export class Controller {
   constructor(options: ControllerOptions, deps: ControllerDeps) {
     const { sessionTimeoutMs: timeoutMs, reconnectGraceMs, rules } = options;
     const { leaderRebalanceIntervalMs: intervalMs = 300_000 } = options;
-    const { maxFencesPerSecond = 2, maxStreams = 1024 } = options;
+    const { maxFencesPerSecond = 2, maxStreams = 1024, configuredPeers = new Map() } = options;
     const { clock, logger, log, committed, voters, probe, checkpoint } = deps;
     this.#options = options;
     this.#deps = deps;
@@ -75,7 +77,7 @@ export class Controller {
     this.#decisions = new DecisionLog({ log, committed, onLost: (cause) => this.#onLost(cause) });
     const decisions = this.#decisions;
     this.#sessions = new BrokerSessions(
-      { timeoutMs, reconnectGraceMs, rules, maxFencesPerSecond, maxStreams },
+      { timeoutMs, reconnectGraceMs, rules, maxFencesPerSecond, maxStreams, configuredPeers },
       { decisions, committed, clock, logger, probe, checkpoint, leader: () => voters.leader },
     );
     this.#balancer = new LeaderBalancer({ intervalMs, rules }, { decisions, clock, logger });

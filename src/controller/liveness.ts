@@ -17,6 +17,8 @@ export type Probe = (
 export interface LivenessOptions extends SessionsOptions {
   /** Brokers fenced within one second while the controller is new, see `Fencing`. */
   readonly maxFencesPerSecond: number;
+  /** Where this node's own configuration says that others are; it wins over what they registered, as in the quorum. */
+  readonly configuredPeers: ReadonlyMap<NodeId, string>;
 }
 
 export interface LivenessDeps {
@@ -104,6 +106,15 @@ export class Liveness {
     this.#sessions.heard(session, this.#deps.clock.monotonicMs());
   }
 
+  /** The broker wants to stop: the end of its stream will be its own end. */
+  stopping(session: Session): void {
+    this.#sessions.stopping(session);
+  }
+
+  isStopping(session: Session): boolean {
+    return this.#sessions.isStopping(session);
+  }
+
   /**
    * A broker's stream ended. Its process may be gone, which a refused connection tells at once, or only the connection,
    * and then it will be back soon. One that wanted to stop has stopped.
@@ -112,7 +123,7 @@ export class Liveness {
     const session = this.#sessions.streamEnded(nodeId, streamId, this.#deps.clock.monotonicMs());
     if (session === undefined) return;
     const broker = this.#unfenced(session);
-    if (broker?.isShuttingDown === true) this.expire(session);
+    if (broker !== undefined && this.#sessions.isStopping(session)) this.expire(session);
     else if (broker !== undefined) this.#probe(session, broker);
     this.#arm();
   }
@@ -132,11 +143,12 @@ export class Liveness {
   }
 
   #probe(session: Session, { nodeId, peerEndpoint }: BrokerImage): void {
-    if (peerEndpoint === "") return; // Stands alone: there is nobody to ask.
+    const endpoint = this.#options.configuredPeers.get(nodeId) ?? peerEndpoint;
+    if (endpoint === "") return; // Stands alone: there is nobody to ask.
     this.#forgetProbe(nodeId);
     const abort = new AbortController();
     this.#probes.set(nodeId, abort);
-    this.#deps.probe({ nodeId, directoryId: "", endpoint: peerEndpoint }, abort.signal).then(
+    this.#deps.probe({ nodeId, directoryId: "", endpoint }, abort.signal).then(
       (answer) => {
         // Back on another stream, or fenced already: the answer is about a process that nobody asks for any more.
         if (!abort.signal.aborted && answer === "refused") this.expire(session);

@@ -10,7 +10,7 @@ import type { PartitionPolicy } from "./partition-rules.ts";
 export interface PartitionChange {
   /** The brokers as they are from now on: may this one lead and be in an ISR? */
   readonly isActive: (nodeId: NodeId) => boolean;
-  /** Still there though it is about to stop: a leader that nobody can follow serves to its last moment. */
+  /** Still there, though it may be about to stop, or have a full disk: it leads what nobody active can. */
   readonly isServing: (nodeId: NodeId) => boolean;
   /** Leads only what nobody else can. */
   readonly isDrained: (nodeId: NodeId) => boolean;
@@ -98,9 +98,9 @@ export function advancePartition(
  * Who counts for what in a partition from now on. Members of the ISR that are not active leave it; when that takes the
  * ISR below its minimum they go to the ELR, because nothing can be committed without them from then on, and once the ISR
  * has its minimum again the ELR is worth nothing (KIP-966). The leader stays, or comes from the ISR, or from the ELR, in
- * the order of the replicas, those that are drained last; a drained leader stays only when it must. Otherwise the
- * partition waits, unless its topic allows an unclean election (H25). Nobody else ever comes into an ISR here: that takes
- * its leader.
+ * the order of the replicas, those that are drained last; a drained leader stays only when it must. When none of them is
+ * active, one that is about to stop or has a full disk leads. Otherwise the partition waits, unless its topic allows an
+ * unclean election (H25). Nobody else ever comes into an ISR here: that takes its leader.
  */
 export function electMembers(
   before: PartitionMembers,
@@ -108,12 +108,28 @@ export function electMembers(
   policy: PartitionPolicy,
 ): PartitionElection {
   const minIsr = requiredInSync(policy.minInsyncReplicas, settledReplicas(before));
-  const elected = elect(before, change, policy, minIsr, membersAfter(before, change, policy, minIsr));
-  const isCleanlyLed = elected.leader !== NO_NODE && !elected.isUnclean;
-  if (isCleanlyLed || !change.isServing(before.leader)) return elected;
-  const isActive = (node: NodeId): boolean => node === before.leader || change.isActive(node);
+  const members = membersAfter(before, change, policy, minIsr);
+  const elected = elect(before, change, policy, minIsr, members);
+  if (elected.leader !== NO_NODE && !elected.isUnclean) return elected;
+  const last = lastServing(before, change, members);
+  if (last === undefined) return elected;
+  const isActive = (node: NodeId): boolean => node === last || change.isActive(node);
   const staying = { ...change, isActive };
   return elect(before, staying, policy, minIsr, membersAfter(before, staying, policy, minIsr));
+}
+
+/**
+ * Who leads when nobody active has all that is confirmed: one that has, and is still there though it gave way to others
+ * (it stops, or its disk is full). What can be read from it is better than nothing.
+ */
+function lastServing(
+  { leader }: PartitionMembers,
+  { isServing, isDrained }: PartitionChange,
+  { elr }: Membership,
+): NodeId | undefined {
+  const serving = elr.filter(isServing);
+  if (serving.includes(leader)) return leader;
+  return serving.find((node) => !isDrained(node)) ?? serving[0];
 }
 
 /** ISR, ELR and last known ELR before anyone is elected. */

@@ -162,7 +162,8 @@ function targetRefusal(
     }
     if (before.replicas.includes(node)) continue;
     if (!isActive(broker)) {
-      return invalid(`broker ${node} is ${broker.isFenced ? "fenced" : "shutting down"}; start it first`);
+      const state = broker.isFenced ? "fenced; start it" : "shutting down, or its disk is full; see to that";
+      return invalid(`broker ${node} is ${state} first`);
     }
     if (broker.isDrained) {
       return invalid(`broker ${node} is drained; give it back to use first: lograft node undrain ${node}`);

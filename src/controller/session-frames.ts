@@ -53,6 +53,8 @@ export interface HeartbeatFrame {
   /** Whole ms since its disk last did what it was asked. */
   readonly diskAgeMs: number;
   readonly wantsShutdown: boolean;
+  /** Appends find no room on its data disk (KIP-631 has WantFence for such wishes). */
+  readonly isDiskFull: boolean;
   readonly stateHash?: OffsetHash;
 }
 
@@ -100,7 +102,9 @@ export type ControllerFrame = RegisteredFrame | RefusedFrame | StateFrame | NotC
  *   1 register       nodeId i32, incarnationId, directoryId, previousBrokerEpoch? i64, wasCleanShutdown u8, host, port u16,
  *                    peerEndpoint, rack?, brokerHost?, features list of (name, min u16, max u16)
  *   2 heartbeat      brokerEpoch i64, metadataOffset i64, loopAgeMs i64, diskAgeMs i64, wantsShutdown u8,
- *                    stateHash? (offset i64, hash u32)
+ *                    tail u8: bit 0 a state hash follows (offset i64, hash u32), bit 1 the disk is full. With bit 1
+ *                    alone 12 bytes of 0 follow: a controller of release 0.3.0 takes any tail but 0 for a state hash,
+ *                    and knows none of offset 0 to compare it with
  *   3 registered     brokerEpoch i64
  *   4 refused        code, message, isRetriable u8
  *   5 state          isFenced u8, mayShutDown u8
@@ -108,6 +112,8 @@ export type ControllerFrame = RegisteredFrame | RefusedFrame | StateFrame | NotC
  */
 const VERSION = 1;
 const TYPES = { register: 1, heartbeat: 2, registered: 3, refused: 4, state: 5, notController: 6 } as const;
+const HAS_STATE_HASH = 1;
+const IS_DISK_FULL = 2;
 
 export function encodeBrokerFrame(frame: BrokerFrame): Buffer {
   const out = begin(frame.type);
@@ -121,10 +127,7 @@ export function encodeBrokerFrame(frame: BrokerFrame): Buffer {
       out.int64(Math.round(frame.loopAgeMs));
       out.int64(Math.round(frame.diskAgeMs));
       out.bool(frame.wantsShutdown);
-      writeOptional(out, frame.stateHash, ({ offset, hash }) => {
-        out.int64(offset);
-        out.uint32(hash);
-      });
+      writeHeartbeatTail(out, frame);
       break;
     default:
       assertNever(frame);
@@ -205,22 +208,37 @@ function writeRegister(out: ByteWriter, frame: RegisterFrame): void {
   });
 }
 
+function writeHeartbeatTail(out: ByteWriter, { stateHash, isDiskFull }: HeartbeatFrame): void {
+  const tail = (stateHash === undefined ? 0 : HAS_STATE_HASH) | (isDiskFull ? IS_DISK_FULL : 0);
+  out.uint8(tail);
+  if (tail === 0) return;
+  out.int64(stateHash?.offset ?? 0);
+  out.uint32(stateHash?.hash ?? 0);
+}
+
+function readHeartbeatTail(reader: ByteReader): Pick<HeartbeatFrame, "stateHash" | "isDiskFull"> {
+  const tail = reader.uint8();
+  if (tail > (HAS_STATE_HASH | IS_DISK_FULL)) throw corrupt(`${tail} is no tail of a heartbeat`, { tail });
+  const isDiskFull = (tail & IS_DISK_FULL) !== 0;
+  if (tail === 0) return { isDiskFull };
+  const stateHash = { offset: readCount(reader), hash: reader.uint32() };
+  return (tail & HAS_STATE_HASH) === 0 ? { isDiskFull } : { isDiskFull, stateHash };
+}
+
 function readBrokerFrame(reader: ByteReader, type: number): BrokerFrame {
   switch (type) {
     case TYPES.register:
       return readRegister(reader);
-    case TYPES.heartbeat: {
-      const heartbeat: HeartbeatFrame = {
+    case TYPES.heartbeat:
+      return {
         type: "heartbeat",
         brokerEpoch: readCount(reader),
         metadataOffset: readCount(reader),
         loopAgeMs: readCount(reader),
         diskAgeMs: readCount(reader),
         wantsShutdown: reader.bool(),
+        ...readHeartbeatTail(reader),
       };
-      const stateHash = readOptional(reader, () => ({ offset: readCount(reader), hash: reader.uint32() }));
-      return stateHash === undefined ? heartbeat : { ...heartbeat, stateHash };
-    }
     default:
       throw corrupt(`${type} is no frame that a broker sends`, { type });
   }

@@ -29,6 +29,8 @@ export interface SessionsOptions {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #byNode = new Map<NodeId, Session>();
+  /** Brokers that want to stop, by the registration that said so; it holds behind the end of the session too. */
+  readonly #stopping = new Map<NodeId, number>();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -65,6 +67,16 @@ export class Sessions {
     return this.#update(session, { streamId: undefined, deadlineMs });
   }
 
+  /** The broker wants to stop, which no process ever takes back. */
+  stopping({ nodeId, brokerEpoch }: SessionOwner): void {
+    this.#stopping.set(nodeId, brokerEpoch);
+  }
+
+  /** It has said so under this registration. */
+  isStopping({ nodeId, brokerEpoch }: SessionOwner): boolean {
+    return this.#stopping.get(nodeId) === brokerEpoch;
+  }
+
   /** The broker is known to be dead, or not to be trusted: its session is due now. */
   expire(session: Session, nowMs: number): void {
     this.#update(session, { deadlineMs: Math.min(session.deadlineMs, nowMs) });
@@ -76,6 +88,7 @@ export class Sessions {
 
   clear(): void {
     this.#byNode.clear();
+    this.#stopping.clear();
   }
 
   /** Those whose deadline has come, the longest dead first. */

@@ -257,11 +257,14 @@ function replicationRefusal(
   const drained = registered.filter(({ isDrained }) => isDrained).length;
   const supply = [`${registered.length} ${registered.length === 1 ? "broker is" : "brokers are"} registered`];
   if (brokers.length === 0 && fenced > 0) supply.push(`${fenced} of them fenced (down or not yet caught up)`);
+  const aside = registered.filter(({ isFenced, isShuttingDown }) => !isFenced && isShuttingDown).length;
+  if (brokers.length === 0 && aside > 0) supply.push(`${aside} of them about to stop, or with a full disk`);
+  const room = aside > 0 ? ", or free space on full disks" : "";
   if (drained > 0) supply.push(`${drained} of them drained`);
   const undrain = drained > 0 ? ", undrain brokers" : "";
   const choice =
     most === 0
-      ? "start brokers"
+      ? `start brokers${room}`
       : `choose a replication factor of 1 to ${most}${undrain}, or start more brokers`;
   return failure(
     "INVALID_REPLICATION_FACTOR",

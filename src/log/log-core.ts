@@ -44,6 +44,8 @@ export interface LogHost {
   onDirty(log: Flushable, withinMs: number): void;
   /** A failed sync or repair: the directory is not to be trusted any more (H45). Must not throw. */
   onOffline(topicPartition: TopicPartition, error: LograftError): void;
+  /** An append found the disk full; nothing of it was kept. Called for each. Must only take note. */
+  onDiskFull(): void;
   /** These renamed files are to be removed after the delay. */
   removeLater(paths: readonly string[], delayMs: number): void;
 }

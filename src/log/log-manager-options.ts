@@ -59,6 +59,8 @@ export interface LogManagerDeps {
   readonly highWatermarkOf?: (topicPartition: TopicPartition) => Offset | undefined;
   /** A log of this directory failed: called for each; the broker gives up what it leads there (H45). */
   readonly onDirectoryOffline?: (error: LograftError) => void;
+  /** An append found the disk full: called for each; it was refused, and later ones are tried again. Must only take note. */
+  readonly onDiskFull?: () => void;
 }
 
 /** Values of what the options leave out. */

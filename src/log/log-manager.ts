@@ -394,11 +394,11 @@ export class LogManager {
         this.#isOffline = true;
         this.#deps.onDirectoryOffline?.(error);
       },
-      removeLater: (paths, delayMs) => {
+      onDiskFull: () => this.#deps.onDiskFull?.(),
+      removeLater: (paths, delayMs) =>
         this.#tasks.after(delayMs, "removing deleted segments", async () => {
           for (const path of paths) await this.#deps.disk.remove(path);
-        });
-      },
+        }),
     };
   }
 

@@ -211,6 +211,7 @@ export class LogWriter implements Flushable {
     const hadProducers =
       run.some((append) => append.hasProducer) || core.queue?.hasUnwrittenProducer === true;
     const isFull = error.code === "DISK_FULL";
+    if (isFull) core.deps.host.onDiskFull();
     core.isRepairing = true;
     core.nextOffset = core.logEndOffset;
     core.appendPlan = undefined;

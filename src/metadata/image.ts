@@ -35,6 +35,7 @@ export interface TopicImage {
 export interface BrokerImage extends Omit<BrokerRegistrationRecord, "type"> {
   /** Takes no part: it leads nothing and is in no ISR. */
   readonly isFenced: boolean;
+  /** About to stop, or its disk is full: it leads only what nobody else can, and is in no other ISR. */
   readonly isShuttingDown: boolean;
   /** Gets no new replicas and leads nothing that others can lead; outlives its restarts. */
   readonly isDrained: boolean;
@@ -76,12 +77,12 @@ export function settledReplicas({
   return replicas.length - addingReplicas.length;
 }
 
-/** True when this broker may lead and be in an ISR: registered, unfenced, and not on its way out (KIP-841). */
+/** True when this broker may lead and be in an ISR: registered, unfenced, and not on its way out (KIP-841) or out of disk space. */
 export function isActive(broker: BrokerImage | undefined): boolean {
   return broker !== undefined && !broker.isFenced && !broker.isShuttingDown;
 }
 
-/** True when clients and brokers can still rely on this broker, also while it is on its way out. */
+/** True when clients and brokers can still rely on this broker, also while it is on its way out or its disk is full. */
 export function isServing(broker: BrokerImage | undefined): boolean {
   return broker?.isFenced === false;
 }

@@ -32,13 +32,14 @@ export interface BrokerRegistrationRecord {
   readonly features: ReadonlyMap<string, FeatureRange>;
 }
 
-/** A registered broker was fenced, unfenced, began to shut down, or was drained or given back to use. */
+/** A registered broker was fenced, unfenced, began to shut down, filled its disk, was drained, or took any of it back. */
 export interface BrokerChangeRecord {
   readonly type: "BrokerChange";
   readonly nodeId: NodeId;
   /** Of the registration that it is about. */
   readonly brokerEpoch: number;
   readonly isFenced: boolean;
+  /** Also while its disk is full: then it is taken back when there is room, or by another registration. */
   readonly isShuttingDown: boolean;
   /** It gets no new replicas and leads nothing that others can lead, until somebody takes that back. */
   readonly isDrained: boolean;

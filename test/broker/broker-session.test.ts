@@ -37,6 +37,7 @@ let scheduler: Scheduler;
 let streams: FakeStream[];
 let isControllerKnown: boolean;
 let metadataOffset: number;
+let isDiskFull: boolean;
 let refusals: Error[];
 let lostCount: number;
 let silences: number[];
@@ -47,6 +48,7 @@ beforeEach(() => {
   streams = [];
   isControllerKnown = true;
   metadataOffset = 10;
+  isDiskFull = false;
   refusals = [];
   lostCount = 0;
   silences = [];
@@ -86,6 +88,7 @@ beforeEach(() => {
       metadataOffset: () => metadataOffset,
       stateHash: () => undefined,
       health: { loopAgeMs: () => 3, diskAgeMs: () => 4 },
+      isDiskFull: () => isDiskFull,
       onLost: () => (lostCount += 1),
       onContactLost: () => silences.push(scheduler.nowMs),
       onRefused: (error) => refusals.push(error),
@@ -121,7 +124,22 @@ describe("a session", () => {
       loopAgeMs: 3,
       diskAgeMs: 4,
       wantsShutdown: false,
+      isDiskFull: false,
     });
+  });
+
+  test("tells at once that the disk is full, with each heartbeat while it is, and of the next controller too", async () => {
+    const stream = await register();
+    isDiskFull = true;
+    session.beat();
+    expect(stream.heartbeats.at(-1)).toMatchObject({ isDiskFull: true, wantsShutdown: false });
+    await scheduler.advance(HEARTBEAT_MS);
+    expect(stream.heartbeats.at(-1)).toMatchObject({ isDiskFull: true });
+    session.controllerChanged();
+    session.beat(); // Nobody has registered it there yet.
+    expect(latest().heartbeats).toEqual([]);
+    latest().answer({ type: "registered", brokerEpoch: 17 });
+    expect(latest().heartbeats.at(-1)).toMatchObject({ isDiskFull: true });
   });
 
   test("that ended is made again soon, with the same incarnation", async () => {

@@ -136,7 +136,7 @@ test("each broker in trouble is named once, with the most telling reason", () =>
   });
   expect(check(troubled, "brokers")?.affected).toEqual([
     "broker 1 (fenced)",
-    "broker 2 (shutting down)",
+    "broker 2 (shutting down, or its disk is full)",
     "broker 3 (does not answer: h3:9092 answers as broker 7)",
   ]);
 });

@@ -160,3 +160,110 @@ describe("controlled shutdown", () => {
     expect(epochRefusal(cluster.state, nodeId(1), brokerEpoch + 1)?.error).toBe("STALE_BROKER_EPOCH");
   });
 });
+
+describe("a full disk", () => {
+  test("gives leaderships to others and leaves the ISRs; with room again its leader takes it back", () => {
+    const cluster = TestCluster.of(3);
+    cluster.create([wish("t", { replicationFactor: 3 }), wish("single", { replicationFactor: 1 })]);
+    expect(cluster.shown("t")).toBe("1 [1,2,3] [] []");
+    expect(cluster.stepAside(1)).toMatchObject({ changedBrokers: [1], newlyLeaderless: 0 });
+    expect(cluster.shown("t")).toBe("2 [2,3] [] []");
+    const offset = cluster.nextOffset;
+    cluster.stepAside(1);
+    expect(cluster.nextOffset).toBe(offset);
+    expect(cluster.propose("t", 0, [1, 2, 3])).toMatchObject({ error: "INELIGIBLE_REPLICA" });
+    cluster.stepAside(1, false);
+    expect(cluster.shown("t")).toBe("2 [2,3] [] []");
+    expect(cluster.propose("t", 0, [1, 2, 3])).toMatchObject({ error: "NONE" });
+    expect(cluster.shown("t")).toBe("2 [1,2,3] [] []");
+  });
+
+  test.each([[[1, 2, 3]], [[3, 2, 1]], [[2, 1, 3]]])(
+    "on all brokers, in the order %j, leaves no partition without a leader",
+    (order) => {
+      const cluster = TestCluster.of(3);
+      cluster.create([
+        wish("t", { partitions: 3, replicationFactor: 3 }),
+        wish("single", { partitions: 3 }),
+        wish("pair", { partitions: 3, replicationFactor: 2 }),
+      ]);
+      for (const id of order) expect(cluster.stepAside(id).newlyLeaderless).toBe(0);
+      const last = order.at(-1);
+      for (const partition of [0, 1, 2]) expect(cluster.partition("t", partition).leader).toBe(last);
+      for (const id of order) {
+        cluster.stepAside(id, false);
+        cluster.catchUp("t");
+        expect(cluster.partition("t").isr).toContain(id);
+      }
+      expect(cluster.partition("t").isr).toHaveLength(3);
+    },
+  );
+
+  test("on all brokers in one breath leaves each partition with its leader", () => {
+    const cluster = TestCluster.of(3);
+    cluster.create([wish("t", { partitions: 3, replicationFactor: 3 })]);
+    const before = [0, 1, 2].map((partition) => cluster.partition("t", partition).leader);
+    const all = Array.from(cluster.state.brokers(), ({ nodeId: id, brokerEpoch }) => ({
+      nodeId: id,
+      brokerEpoch,
+      isShuttingDown: true,
+    }));
+    expect(cluster.change(all)).toMatchObject({ newlyLeaderless: 0 });
+    expect([0, 1, 2].map((partition) => cluster.partition("t", partition).leader)).toEqual(before);
+  });
+
+  test("does not keep a broker that has all from leading when the last other one dies", () => {
+    const cluster = TestCluster.of(2);
+    cluster.create([wish("t", { replicationFactor: 2 })]);
+    cluster.stepAside(1);
+    expect(cluster.shown("t")).toBe("2 [2] [1] []");
+    expect(cluster.fence(2)).toMatchObject({ newlyLeaderless: 0 });
+    expect(cluster.shown("t")).toBe("1 [1] [2] []");
+    // Back, and in no ISR before its leader takes it there; then it leads, for it has room.
+    cluster.unfence(2);
+    expect(cluster.shown("t")).toBe("2 [2] [1] []");
+  });
+
+  test("does not keep a broker that comes back from leading what waits for it", () => {
+    const cluster = TestCluster.of(1);
+    cluster.create([wish("single")]);
+    cluster.fence(1);
+    expect(cluster.shown("single")).toBe("- [] [1] []");
+    const { brokerEpoch } = cluster.state.broker(nodeId(1))!;
+    cluster.change([{ nodeId: nodeId(1), brokerEpoch, isFenced: false, isShuttingDown: true }]);
+    expect(cluster.shown("single")).toBe("1 [1] [] []");
+  });
+
+  test("is better than an unclean leader (H25)", () => {
+    const cluster = TestCluster.of(3, { defaultMinInsyncReplicas: 1 });
+    const configs = new Map([["unclean.leader.election.enable", "true"]]);
+    cluster.create([wish("t", { replicationFactor: 3, configs })]);
+    cluster.fence(3);
+    cluster.fence(2);
+    cluster.unfence(2, 3);
+    expect(cluster.shown("t")).toBe("1 [1] [] []");
+    expect(cluster.stepAside(1)).toMatchObject({ uncleanElections: [] });
+    expect(cluster.shown("t")).toBe("1 [1] [] []");
+  });
+
+  test("is forgotten with the process: the next one takes part until it says so itself", () => {
+    const cluster = TestCluster.of(2);
+    cluster.create([wish("t", { replicationFactor: 2 })]);
+    cluster.stepAside(1);
+    cluster.start(1);
+    expect(cluster.state.broker(nodeId(1))).toMatchObject({ isFenced: false, isShuttingDown: false });
+  });
+
+  test("takes no new replicas as leader, and where all are full the refusal names it", () => {
+    const cluster = TestCluster.of(2);
+    cluster.stepAside(1);
+    cluster.create([wish("t", { replicationFactor: 2 })]);
+    expect(cluster.partition("t").leader).toBe(2);
+    cluster.stepAside(2);
+    const [refused] = cluster.create([wish("more")]);
+    expect(refused).toMatchObject({ error: "INVALID_REPLICATION_FACTOR" });
+    expect(refused?.errorMessage).toContain(
+      "2 of them about to stop, or with a full disk; start brokers, or free",
+    );
+  });
+});

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { UncleanElection } from "../../src/controller/affected-partitions.ts";
 import { partitionPolicyOf } from "../../src/controller/partition-rules.ts";
 import { originOf } from "../../src/controller/reassignment-phases.ts";
-import { isActive, settledReplicas } from "../../src/metadata/image.ts";
+import { isActive, isServing, settledReplicas } from "../../src/metadata/image.ts";
 import type { PartitionImage, TopicImage } from "../../src/metadata/image.ts";
 import { NO_NODE } from "../../src/model/ids.ts";
 import type { NodeId, TopicId } from "../../src/model/ids.ts";
@@ -53,13 +53,19 @@ export class ClusterModel {
     const all = [...isr, ...elr, ...lastKnownElr];
     expect(new Set(all).size, "no broker in two lists").toBe(all.length);
     expect(replicas, "only replicas count").toEqual(expect.arrayContaining(all));
-    const isLastServing = leader !== NO_NODE && this.#cluster.state.broker(leader)?.isFenced === false;
+    const isLastServing = leader !== NO_NODE && this.#isServing(leader);
     expect(
       isr.every((node) => this.#isActive(node) || (node === leader && isLastServing)),
       "the ISR is active, but for a leader that serves to its last moment",
     ).toBe(true);
     if (leader !== NO_NODE) expect(isr, "the leader is in the ISR").toContain(leader);
-    else expect([isr, elr.filter((node) => this.#isActive(node))], "nobody could lead").toEqual([[], []]);
+    else expect([isr, elr.filter((node) => this.#isServing(node))], "nobody could lead").toEqual([[], []]);
+    if (leader !== NO_NODE && !this.#isActive(leader)) {
+      expect(
+        elr.filter((node) => this.#isActive(node)),
+        "who steps aside leads what nobody else can",
+      ).toEqual([]);
+    }
     if (this.#isDrained(leader)) {
       expect(
         isr.every((node) => this.#isDrained(node)),
@@ -155,6 +161,10 @@ export class ClusterModel {
 
   #isDrained(node: NodeId): boolean {
     return this.#cluster.state.broker(node)?.isDrained === true;
+  }
+
+  #isServing(node: NodeId): boolean {
+    return isServing(this.#cluster.state.broker(node));
   }
 
   #isActive(node: NodeId): boolean {

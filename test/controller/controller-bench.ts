@@ -314,6 +314,7 @@ export class BenchBroker {
       loopAgeMs: 0,
       diskAgeMs: 0,
       wantsShutdown: false,
+      isDiskFull: false,
       ...this.health,
       ...fields,
     });

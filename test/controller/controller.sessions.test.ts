@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { operationError } from "../../src/base/errors.ts";
+import { nodeId } from "../../src/model/ids.ts";
 import { BenchBroker, ControllerBench, GRACE_MS, HEARTBEAT_MS, SESSION_MS } from "./controller-bench.ts";
 import type { BenchWithBrokers } from "./controller-bench.ts";
 
@@ -331,6 +332,7 @@ test("a heartbeat before the registration, and another broker's registration on 
     loopAgeMs: 0,
     diskAgeMs: 0,
     wantsShutdown: false,
+    isDiskFull: false,
   });
   expect(stranger.stream).toMatchObject({
     isClosed: true,
@@ -430,4 +432,12 @@ test("no timer waits while there is no session, and one for all of them otherwis
   expect(bench.scheduler.pendingCount).toBe(1);
   await bench.advance(2 * SESSION_MS);
   expect(bench.scheduler.pendingCount).toBe(0);
+});
+
+test("a process is looked for where this node's configuration says, else where it registered", async () => {
+  const configuredPeers = new Map([[nodeId(1), "inner-1:9999"]]);
+  const { bench, brokers } = await ControllerBench.of(2, { configuredPeers });
+  for (const broker of brokers) broker.kill();
+  await bench.advance(5);
+  expect(bench.probes).toEqual(["inner-1:9999", "host-2:9093"]);
 });

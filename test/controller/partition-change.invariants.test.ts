@@ -31,6 +31,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: kind("unfence"), ids: someBrokers }) },
   { weight: 4, arbitrary: fc.record({ kind: kind("restart"), id: broker, isClean: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: kind("shutDown"), id: broker }) },
+  { weight: 2, arbitrary: fc.record({ kind: kind("stepAside"), id: broker, isDiskFull: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: kind("unregister"), id: broker }) },
   {
     weight: 2,
@@ -69,6 +70,8 @@ function run(cluster: TestCluster, one: Step): StepFacts {
     }
     case "shutDown":
       return cluster.shutDown(one.id);
+    case "stepAside":
+      return cluster.stepAside(one.id, one.isDiskFull);
     case "unregister": {
       const { error, uncleanElections } = cluster.unregister(one.id);
       return {

@@ -37,10 +37,19 @@ const brokerFrames: fc.Arbitrary<BrokerFrame> = fc.oneof(
       loopAgeMs: counts,
       diskAgeMs: counts,
       wantsShutdown: fc.boolean(),
+      isDiskFull: fc.boolean(),
       stateHash: fc.record({ offset: counts, hash: fc.nat({ max: 0xffffffff }) }),
     },
     {
-      requiredKeys: ["type", "brokerEpoch", "metadataOffset", "loopAgeMs", "diskAgeMs", "wantsShutdown"],
+      requiredKeys: [
+        "type",
+        "brokerEpoch",
+        "metadataOffset",
+        "loopAgeMs",
+        "diskAgeMs",
+        "wantsShutdown",
+        "isDiskFull",
+      ],
     },
   ),
 );
@@ -91,8 +100,30 @@ test("the bytes of a heartbeat stay what they are; its ages are whole millisecon
     loopAgeMs: 1.6,
     diskAgeMs: 0.2,
     wantsShutdown: true,
+    isDiskFull: false,
     stateHash: { offset: 256, hash: 0xdeadbeef },
   });
   const int64s = ["05", "0104", "02", "00"].map((hex) => hex.padStart(16, "0")).join("");
   expect(bytes.toString("hex")).toBe(`0102${int64s}01` + `01${"0100".padStart(16, "0")}deadbeef`);
+});
+
+test("a full disk is told in a form that a controller before it reads as a state hash of offset 0", () => {
+  const heartbeat = {
+    type: "heartbeat",
+    brokerEpoch: 5,
+    metadataOffset: 260,
+    loopAgeMs: 0,
+    diskAgeMs: 0,
+    wantsShutdown: false,
+  } as const;
+  const bytes = Buffer.from(encodeBrokerFrame({ ...heartbeat, isDiskFull: true }));
+  const tailAt = bytes.length - 13;
+  expect(bytes.subarray(tailAt).toString("hex")).toBe(`02${"0".repeat(24)}`);
+  // It took any byte but 0 for a 1.
+  bytes[tailAt] = 1;
+  expect(decodeBrokerFrame(bytes)).toEqual({
+    ...heartbeat,
+    isDiskFull: false,
+    stateHash: { offset: 0, hash: 0 },
+  });
 });

@@ -64,6 +64,18 @@ test("those that are due come by deadline, then by node id", () => {
   expect(dueAt(sessions, 9999)).toEqual([2, 3, 1]);
 });
 
+test("a wish to stop holds for the registration that had it, also behind the end of its session", () => {
+  const sessions = sessionsOf(1, 2);
+  sessions.stopping(owner(1));
+  expect([1, 2].map((id) => sessions.isStopping(owner(id)))).toEqual([true, false]);
+  sessions.end(nodeId(1));
+  sessions.begin(owner(1), 3, 100);
+  expect(sessions.isStopping(owner(1))).toBe(true);
+  expect(sessions.isStopping(owner(1, 11))).toBe(false);
+  sessions.clear();
+  expect(sessions.isStopping(owner(1))).toBe(false);
+});
+
 test("without sessions there is no deadline", () => {
   const sessions = sessionsOf(1, 2);
   sessions.end(nodeId(1));

@@ -103,6 +103,11 @@ export class TestCluster {
     return this.commit(decideControlledShutdown(this.state, this.#session(id), this.rules));
   }
 
+  /** Its disk is full, or has room again. */
+  stepAside(id: number, isDiskFull = true): ReturnType<typeof decideBrokerStates>["response"] {
+    return this.change([{ ...this.#session(id), isShuttingDown: isDiskFull }]);
+  }
+
   unregister(id: number): ReturnType<typeof decideUnregister>["response"] {
     return this.commit(decideUnregister(this.state, { nodeId: nodeId(id) }, this.rules));
   }

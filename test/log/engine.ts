@@ -37,6 +37,8 @@ export class TestHost implements LogHost {
   readonly recoveryPoints: number[] = [];
   readonly offline: Error[] = [];
   readonly removals: { paths: readonly string[]; delayMs: number }[] = [];
+  /** Appends that found the disk full. */
+  fullCount = 0;
 
   persistLogStart(topicPartition: { topic: string; partition: number }, start: Offset): Promise<void> {
     this.logStarts.set(`${topicPartition.topic}-${topicPartition.partition}`, start);
@@ -54,6 +56,10 @@ export class TestHost implements LogHost {
 
   onOffline(_topicPartition: unknown, error: Error): void {
     this.offline.push(error);
+  }
+
+  onDiskFull(): void {
+    this.fullCount += 1;
   }
 
   removeLater(paths: readonly string[], delayMs: number): void {

@@ -67,6 +67,7 @@ describe("a full disk", () => {
       }
     }
     expect(fault.hits).toBe(5);
+    expect(m.host.fullCount).toBe(5);
     expect(log.state).toBe("open");
   });
 

@@ -1,7 +1,7 @@
 import type { ItemOutcome } from "../../controller/result.ts";
 import { SUCCESS } from "../../controller/result.ts";
 import { unknownTopic } from "../../controller/topics.ts";
-import { isActive } from "../../metadata/image.ts";
+import { isServing } from "../../metadata/image.ts";
 import type { TopicImage } from "../../metadata/image.ts";
 import type { BrokerConfig } from "../../model/configs.ts";
 import type { ErrorName } from "../../model/error-code.ts";
@@ -88,7 +88,7 @@ export class MetadataHandler {
       clusterId,
       controllerId: leaderId ?? NO_NODE,
       brokers: Array.from(image.brokers())
-        .filter(isActive)
+        .filter(isServing)
         .map(({ nodeId, host, port, rack }) => ({ nodeId, host, port, rack: rack ?? "" })),
       topics,
       features: image.features,
