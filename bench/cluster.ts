@@ -10,9 +10,10 @@ import type { ServerProcess } from "./processes.ts";
 /*
  * npm run bench -- cluster: three brokers and one producer process on this machine, topics with 3 replicas,
  * min.insync.replicas 2, acks=all, batches of 64 KiB, linger 5 ms (0 for latencies); the policies "os" and "ack"; 6, 600
- * and 3,000 partitions. Each workload has a cluster of its own, which is warmed up first. The limit model (the same
- * bytes over raw TCP from a client to a leader and two followers, a checksum and a file at each) runs beside each, and
- * all of them in turn, so that a noisy machine is noisy for all. Prints medians; --json FILE writes them.
+ * and 3,000 partitions. Each workload has a cluster of its own, which is warmed up first, all partitions of it. The
+ * limit model (the same bytes over raw TCP from a client to a leader and two followers, a checksum and a file at each)
+ * runs beside each, and all of them in turn, so that a noisy machine is noisy for all. Prints medians; --json FILE writes
+ * them.
  *
  *   --runs N (3)  --seconds N (4)  --only PREFIX  --partitions 6,600,3000  --base-port P (19092)  --dir DIR  --json FILE
  */
@@ -141,6 +142,7 @@ async function load(
     const settings = [`flush.policy=${policy}`, "min.insync.replicas=2"].flatMap((text) => ["-c", text]);
     const shape = ["-p", String(partitions), "-r", String(NODES)];
     await runCli(["topic", "create", TOPIC, ...shape, ...settings, "-b", bootstrap]);
+    await touch(cluster.addresses, partitions);
     const command = ["bench", "produce", TOPIC, "--acks", "all", "-b", bootstrap];
     const warmup = ["--warmup", "0s", "--record-size", "1024", "--duration", "3s"];
     await runCli([...command, ...warmup]);
@@ -171,6 +173,16 @@ async function load(
     await cluster.stop();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** Gives each partition its first record: the files of a log are made with it, which is not what is measured. */
+async function touch(brokers: readonly string[], partitions: number): Promise<void> {
+  await using client = new LograftClient({ brokers });
+  await using producer = client.producer();
+  const sends = Array.from({ length: partitions }, (_, partition) =>
+    producer.send(TOPIC, { value: "first", partition }),
+  );
+  await Promise.all(sends);
 }
 
 function largest(usages: readonly { readonly rssBytes: number }[]): number {
