@@ -7,6 +7,9 @@ import type { IsrProposal } from "../replication/isr.ts";
 import type { LeaderRole } from "./leader-role.ts";
 import type { MetadataCalls } from "./metadata-calls.ts";
 
+/** Who falls behind is found after the lag time and a part of it. */
+const LOOKS_PER_LAG_TIME = 4;
+
 export interface IsrUpdatesOptions {
   readonly nodeId: NodeId;
   /** See `replica.lag.time.max.ms`. */
@@ -87,7 +90,7 @@ export class IsrUpdates {
   /** Nobody tells when a follower falls behind, so it is looked for. One timer for all partitions. */
   #armLagTimer(): void {
     if (this.#lagTimer !== undefined || this.#isClosed) return;
-    this.#lagTimer = this.#deps.clock.setTimer(this.#options.lagTimeMs / 2, () => {
+    this.#lagTimer = this.#deps.clock.setTimer(this.#options.lagTimeMs / LOOKS_PER_LAG_TIME, () => {
       this.#lagTimer = undefined;
       for (const role of this.#led) {
         if (role.isEnded) this.#led.delete(role);

@@ -3,7 +3,7 @@ import type { Scene } from "./scene.ts";
 
 const MIN_SYNC_DELAY_MS = 1000;
 const MAX_SYNC_DELAY_MS = 5000;
-/** Longer than `replica.lag.time.max.ms`, 10 s by default, after which a slow follower has to leave the ISR. */
+/** Longer than `replica.lag.time.max.ms`, 4 s by default, after which a slow follower has to leave the ISR. */
 const SLOW_MS = 15_000;
 const FULL_MS = 10_000;
 

@@ -3,7 +3,7 @@ import type { Scene } from "./scene.ts";
 
 const MIN_CUT_MS = 4000;
 const MAX_CUT_MS = 12_000;
-/** A follower that is cut off leaves the ISR only after `replica.lag.time.max.ms`, 10 s by default. */
+/** A follower that is cut off leaves the ISR only after `replica.lag.time.max.ms`, 4 s by default. */
 const BRIDGE_MS = 14_000;
 const HOLD_ANSWERS_MS = 300;
 const LOST_ANSWER_ROUNDS = 5;

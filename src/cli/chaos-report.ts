@@ -50,7 +50,8 @@ export function printReport(output: Output, report: HistoryReport): void {
   output.line("");
   output.line(
     `${formatCount(availability.acknowledged)} acknowledged, ${formatCount(availability.failed)} failed, ` +
-      `${formatCount(availability.unknown)} unknown: ${(availability.successRate * 100).toFixed(2)} %`,
+      `${formatCount(availability.unknown)} unknown: ${(availability.successRate * 100).toFixed(2)} %; ` +
+      `${formatCount(availability.abandoned)} given up by clients that were ended`,
   );
   output.line(
     `produce gap p50/p99/max ${times(availability.produceGapMs)} ms, longest on any key ` +

@@ -26,7 +26,9 @@ export interface Availability {
   readonly acknowledged: number;
   readonly failed: number;
   readonly unknown: number;
-  /** Acknowledged of all; 1 when nothing was sent. */
+  /** Not among those: given up because their own client was ended, which says nothing of the cluster. */
+  readonly abandoned: number;
+  /** Acknowledged of all whose client lived to hear of them; 1 when nothing was sent. */
   readonly successRate: number;
   /**
    * From the death of a leader to the first acknowledgement of a send that began after it, over all kills of single
@@ -46,7 +48,12 @@ const SINGLE_KILLS: ReadonlySet<string> = new Set(["kill-leader", "kill-random"]
 export function availabilityOf(history: History): Availability {
   const { operations, values } = history;
   const outcomes = { ok: 0, fail: 0, info: 0 };
-  for (const writer of values.writer) if (writer >= 0) outcomes[operations.outcome(writer)]++;
+  let abandoned = 0;
+  for (const writer of values.writer) {
+    if (writer < 0) continue;
+    if (operations.abandoned.has(writer)) abandoned++;
+    else outcomes[operations.outcome(writer)]++;
+  }
   const times = new Map<string, SendTimes>();
   let longestGapMs = 0;
   for (const key of history.keys) {
@@ -80,6 +87,7 @@ export function availabilityOf(history: History): Availability {
     acknowledged: outcomes.ok,
     failed: outcomes.fail,
     unknown: outcomes.info,
+    abandoned,
     successRate: sent === 0 ? 1 : outcomes.ok / sent,
     produceGapMs: percentilesOf(killWindows.length > 0 ? killWindows : windows),
     longestGapMs,

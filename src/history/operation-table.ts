@@ -3,6 +3,8 @@ import { at } from "./key-history.ts";
 import { outcomeOf } from "./outcome.ts";
 
 const OUTCOMES: readonly Outcome[] = ["ok", "fail", "info"];
+/** What the client library says of what it gives up when it is closed. */
+const CLIENT_CLOSED = "CLOSED";
 const INFO = OUTCOMES.indexOf("info");
 
 /** The operations of a history in columns, numbered in the order of their invocation lines. */
@@ -13,6 +15,8 @@ export class OperationTable {
   readonly completedAt: number[] = [];
   /** Attempts of the client library; -1: not known. */
   readonly attempts: number[] = [];
+  /** Sends that nobody will hear the outcome of because their own client was closed with them on the way. */
+  readonly abandoned = new Set<number>();
   readonly #outcome: number[] = [];
   /** Process -> operation number of the process -> number here. */
   readonly #open = new Map<number, Map<number, number>>();
@@ -51,6 +55,7 @@ export class OperationTable {
     this.completedAt[operation] = line.t;
     this.attempts[operation] = line.attempts?.length ?? -1;
     this.#outcome[operation] = OUTCOMES.indexOf(outcomeOf(line));
+    if (line.type === "info" && line.err === CLIENT_CLOSED) this.abandoned.add(operation);
     return operation;
   }
 

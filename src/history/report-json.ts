@@ -15,6 +15,7 @@ export function reportAsJson(report: HistoryReport): Readonly<Record<string, unk
     produceGapMs: rounded(availability.produceGapMs),
     longestGapMs: tenths(availability.longestGapMs),
     successRate: availability.successRate,
+    abandoned: availability.abandoned,
     staleLagMs: rounded(report.staleLagMs),
     perFault: availability.faults.map(({ kind, count, effective, windowMs, gapMs, recoveryMs }) => ({
       kind,

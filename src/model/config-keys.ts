@@ -110,8 +110,8 @@ export const BROKER_CONFIG_KEYS = {
   replicaLagTimeMaxMs: configKey(
     "replica.lag.time.max.ms",
     durationValue({ min: 100, max: 3_600_000 }),
-    "10000",
-    "How long a replica may lack what its leader has before it leaves the in-sync replicas. Until then every write with acks=all waits for it. A broker whose session ended leaves at once.",
+    "4000",
+    "How long a replica may lack what its leader has before it leaves the in-sync replicas. Until then every write with acks=all waits for it. A broker whose session ended leaves at once. Kafka waits 30 s; here a broker that stands still for 3 s is fenced anyway, and a leader that cannot reach its follower should not wait much longer.",
     { since: "0.3.0" },
   ),
   leaderImbalanceCheckIntervalMs: configKey(

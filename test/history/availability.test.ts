@@ -76,6 +76,19 @@ test("success rate counts records of every outcome", () => {
   });
 });
 
+test("what a client gives up because it is ended itself says nothing of the cluster", () => {
+  const story = new Story()
+    .send(1, "k", [["a", 0]])
+    .send(1, "k", [["b", -1]], { outcome: "info", more: { err: "CLOSED" } })
+    .send(1, "k", [["c", -1]], { outcome: "info", more: { err: "TIMEOUT" } });
+  expect(story.report.availability).toMatchObject({
+    acknowledged: 1,
+    unknown: 1,
+    abandoned: 1,
+    successRate: 0.5,
+  });
+});
+
 describe("recovery", () => {
   const observe = (t: number, isr: readonly number[]): object => ({
     type: "observe",
