@@ -294,18 +294,23 @@ export class Accumulator implements ProducerTopicsListener {
     this.#lingerTimer = this.#context.clock.setTimer(delayMs, () => {
       this.#lingerTimer = undefined;
       const nowMs = this.#context.clock.monotonicMs();
-      this.#endLinger(nowMs - this.#options.lingerMs);
+      this.#endLinger(nowMs);
       this.#sender.pump();
       const next = this.#lingering[0];
-      if (next !== undefined) this.#armLinger(Math.max(0, next.createdMs + this.#options.lingerMs - nowMs));
+      if (next !== undefined) this.#armLinger(this.#lingerEndOf(next) - nowMs);
     });
   }
 
-  /** Everything opened up to `createdMs` is due. A due batch that cannot go yet still takes records. */
-  #endLinger(createdMs: number): void {
+  #lingerEndOf({ createdMs }: PartitionBatch): number {
+    return createdMs + this.#options.lingerMs;
+  }
+
+  /** What has lingered until `nowMs` is due. A due batch that cannot go yet still takes records. */
+  #endLinger(nowMs: number): void {
     let count = 0;
     for (const batch of this.#lingering) {
-      if (batch.createdMs > createdMs) break;
+      // The very sum that the timer was set by: another one may differ by a rounding, and the timer be set for now again.
+      if (this.#lingerEndOf(batch) > nowMs) break;
       count++;
       this.#markDue(batch);
     }

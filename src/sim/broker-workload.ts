@@ -1,15 +1,20 @@
 import { InvariantError } from "../base/assert.ts";
 import { LograftError } from "../base/errors.ts";
+import { LograftClient } from "../client/index.ts";
 import type { History } from "../history/history.ts";
 import type { Random } from "../platform/random.ts";
 import { SeededRandom } from "../platform/random.ts";
 import type { ReplicationWatch } from "./invariants/replication.ts";
 import type { MetadataCluster } from "./metadata-cluster.ts";
-import { keyName, SimClient } from "./sim-client.ts";
+import { SdkConsumer } from "./sdk-consumer.ts";
+import { SdkProducer } from "./sdk-producer.ts";
+import { clientHost, keyName, SimClient } from "./sim-client.ts";
 import type { DataKey } from "./sim-client.ts";
 import { SimConsumer } from "./sim-consumer.ts";
 import { SimHistory } from "./sim-history.ts";
+import { endpointOf } from "./sim-network.ts";
 import { SimProducer } from "./sim-producer.ts";
+import { SimTransport } from "./sim-transport.ts";
 
 export interface BrokerWorkloadOptions {
   readonly isIdempotent: boolean;
@@ -28,6 +33,8 @@ export interface BrokerWorkloadDeps {
 
 const REPLICATION_FACTOR = 3;
 const MAX_IN_FLIGHT = 5;
+/** Of the clients, those that are applications with the SDK; the others send and ask in ways that it never would. */
+const SDK_SHARE = 0.5;
 const CALL_TIMEOUT_MS = 3_000;
 /** Polls of a final pass before it is given up. */
 const MAX_FINAL_POLLS = 400;
@@ -37,8 +44,8 @@ export class BrokerWorkload {
   readonly keys: readonly DataKey[];
   readonly #options: BrokerWorkloadOptions;
   readonly #deps: BrokerWorkloadDeps;
-  readonly #producers: SimProducer[] = [];
-  readonly #consumers: SimConsumer[] = [];
+  readonly #producers: (SimProducer | SdkProducer)[] = [];
+  readonly #consumers: (SimConsumer | SdkConsumer)[] = [];
   #processes = 0;
   #isOver = false;
 
@@ -63,24 +70,13 @@ export class BrokerWorkload {
     const { isIdempotent, clientCount } = this.#options;
     this.#own(this.#createTopics());
     for (let index = 0; index < clientCount; index++) {
-      const producing = this.#client(index);
-      const producer = new SimProducer(
-        {
-          keys: this.keys,
-          isIdempotent,
-          maxInFlight: isIdempotent ? MAX_IN_FLIGHT : 1,
-          giveUpMs: 1_000 + producing.client.random.fraction() ** 2 * 14_000,
-          meanGapMs: 30 + producing.client.random.fraction() * 200,
-        },
-        {
-          ...producing,
-          onAcknowledged: ({ name }, endOffset) => this.#deps.watch?.acknowledged(name, endOffset),
-          onBug: (error) => this.#bug(error),
-        },
-      );
+      const isSdk = this.#deps.random.fraction() < SDK_SHARE;
+      const producer = isSdk ? this.#sdkProducer(index, isIdempotent) : this.#producer(index, isIdempotent);
       this.#producers.push(producer);
       this.#own(producer.run());
-      const consumer = new SimConsumer({ keys: this.keys }, this.#client(index));
+      const consumer = isSdk
+        ? this.#sdkConsumer(index)
+        : new SimConsumer({ keys: this.keys }, this.#client(index));
       this.#consumers.push(consumer);
       this.#own(consumer.run());
     }
@@ -113,6 +109,69 @@ export class BrokerWorkload {
       history.line({ type: "final", t, p: history.process, k: key.name, start: 0, end, since, reached });
     }
   }
+
+  #producer(index: number, isIdempotent: boolean): SimProducer {
+    const producing = this.#client(index);
+    return new SimProducer(
+      {
+        keys: this.keys,
+        isIdempotent,
+        maxInFlight: isIdempotent ? MAX_IN_FLIGHT : 1,
+        giveUpMs: 1_000 + producing.client.random.fraction() ** 2 * 14_000,
+        meanGapMs: 30 + producing.client.random.fraction() * 200,
+      },
+      {
+        ...producing,
+        onAcknowledged: this.#onAcknowledged,
+        onBug: (error) => this.#bug(error),
+      },
+    );
+  }
+
+  #sdkProducer(index: number, isIdempotent: boolean): SdkProducer {
+    const { client: identity, history, markers } = this.#client(index);
+    const { clock, random } = identity;
+    return new SdkProducer(
+      {
+        keys: this.keys,
+        isIdempotent,
+        meanGapMs: 30 + random.fraction() * 200,
+        deliveryTimeoutMs: 2_000 + random.fraction() ** 2 * 14_000,
+      },
+      {
+        client: this.#sdkClient(index, identity),
+        clock,
+        nowNs: () => identity.nowNs(),
+        random,
+        history,
+        markers,
+        onAcknowledged: this.#onAcknowledged,
+      },
+    );
+  }
+
+  #sdkConsumer(index: number): SdkConsumer {
+    const { client: identity, history } = this.#client(index);
+    const client = this.#sdkClient(index, identity);
+    const nowNs = (): number => identity.nowNs();
+    return new SdkConsumer({ keys: this.keys }, { client, clock: identity.clock, nowNs, history });
+  }
+
+  #sdkClient(index: number, { clock, random }: SimClient): LograftClient {
+    const { network, machines } = this.#deps.cluster;
+    const brokerCount = machines.length;
+    const from = clientHost(brokerCount + index);
+    return new LograftClient({
+      brokers: machines.map(({ index: machine }) => endpointOf(machine)),
+      requestTimeoutMs: 2_500,
+      clock,
+      random,
+      transport: new SimTransport({ network, clock, from }),
+    });
+  }
+
+  readonly #onAcknowledged = ({ name }: DataKey, endOffset: number): void =>
+    this.#deps.watch?.acknowledged(name, endOffset);
 
   #client(index: number): {
     readonly client: SimClient;

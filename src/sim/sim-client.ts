@@ -50,12 +50,7 @@ export class SimClient {
     this.#network = deps.network;
     this.random = deps.random;
     this.clock = new SimClock({}, deps.network);
-    this.#host = {
-      machine: options.machine,
-      isAlive: true,
-      deliver: (callback) => callback(),
-      onDeath: () => () => undefined,
-    };
+    this.#host = clientHost(options.machine);
   }
 
   get brokerCount(): number {
@@ -114,6 +109,16 @@ export class SimClient {
       if (name.startsWith(`${topic}-`) && leader.machine === machine) this.#leaders.delete(name);
     }
   }
+}
+
+/** A process on a machine of clients, which never stands still and never dies. */
+export function clientHost(machine: number): NetworkHost {
+  return {
+    machine,
+    isAlive: true,
+    deliver: (callback) => callback(),
+    onDeath: () => () => undefined,
+  };
 }
 
 /** Name of a partition in histories and reports. */

@@ -75,6 +75,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
   },
   sim: {
     folders: [
+      "server/grpc",
       "broker",
       "controller",
       "coordinator",

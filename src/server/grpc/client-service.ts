@@ -1,9 +1,7 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
-import { errorCodeOf } from "../../model/error-code.ts";
-import { topicIdToBytes } from "../../model/ids.ts";
-import { checkedInt64, checkedUint64 } from "../../rpc/convert.ts";
+import { checkedUint64 } from "../../rpc/convert.ts";
 import type {
   FetchRequest,
   FetchResponse,
@@ -16,6 +14,7 @@ import type {
   ProduceRequest,
   ProduceResponse,
 } from "../../rpc/messages.ts";
+import { listOffsetsAnswer, metadataAnswer } from "./client-answers.ts";
 import { toMessage as fetchedMessage } from "./fetch-stream.ts";
 import { toMessage as producedMessage } from "./produce-stream.ts";
 import { unary } from "./unary.ts";
@@ -29,7 +28,10 @@ export function clientUnaryMethods(deps: {
 }): UntypedServiceImplementation {
   const { broker } = deps;
   return {
-    Metadata: unary<MetadataRequest, MetadataResponse>(async (request) => metadata(broker, request), deps),
+    Metadata: unary<MetadataRequest, MetadataResponse>(
+      async (request) => metadataAnswer(broker, request),
+      deps,
+    ),
     ProduceUnary: unary<ProduceRequest, ProduceResponse>(async (request) => {
       const correlationId = checkedUint64(request.correlationId, "correlation_id");
       const results = await broker.produce({
@@ -59,43 +61,9 @@ export function clientUnaryMethods(deps: {
       };
     }, deps),
     InitProducer: unary<InitProducerRequest, InitProducerResponse>(async () => broker.initProducer(), deps),
-    ListOffsets: unary<ListOffsetsRequest, ListOffsetsResponse>(async (request) => {
-      for (const { timestampMs } of request.partitions) checkedInt64(timestampMs, "timestamp_ms");
-      const results = await broker.listOffsets(request.partitions);
-      return {
-        results: results.map((result) => ({
-          topic: result.topic,
-          partition: result.partition,
-          errorCode: errorCodeOf(result.error),
-          errorMessage: result.errorMessage,
-          offset: result.offset,
-          timestampMs: result.timestampMs,
-          leaderEpoch: result.leaderEpoch,
-        })),
-      };
-    }, deps),
-  };
-}
-
-async function metadata(broker: Broker, request: MetadataRequest): Promise<MetadataResponse> {
-  const cluster = await broker.metadata(request);
-  return {
-    clusterId: cluster.clusterId,
-    controllerId: cluster.controllerId,
-    brokers: cluster.brokers,
-    topics: cluster.topics.map((topic) => ({
-      errorCode: errorCodeOf(topic.error),
-      errorMessage: topic.errorMessage,
-      name: topic.name,
-      topicId: topicIdToBytes(topic.topicId),
-      isInternal: topic.isInternal,
-      maxMessageBytes: topic.maxMessageBytes,
-      partitions: topic.partitions.map((partition) => ({
-        ...partition,
-        errorCode: errorCodeOf(partition.error),
-      })),
-    })),
-    features: Object.fromEntries(cluster.features),
-    maxBatchBytes: cluster.maxBatchBytes,
+    ListOffsets: unary<ListOffsetsRequest, ListOffsetsResponse>(
+      async (request) => listOffsetsAnswer(broker, request),
+      deps,
+    ),
   };
 }
