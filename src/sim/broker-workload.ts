@@ -146,6 +146,7 @@ export class BrokerWorkload {
         history,
         markers,
         onAcknowledged: this.#onAcknowledged,
+        onBug: (error) => this.#bug(error),
       },
     );
   }

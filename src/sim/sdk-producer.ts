@@ -26,6 +26,8 @@ export interface SdkProducerDeps {
   readonly markers: MarkerCounts;
   /** Records below `endOffset` were acknowledged with acks=all. */
   readonly onAcknowledged: (key: DataKey, endOffset: number) => void;
+  /** Something that no fault explains. */
+  readonly onBug: (error: unknown) => void;
 }
 
 const SEND = "send";
@@ -88,6 +90,7 @@ export class SdkProducer {
         (ack) => this.#acknowledged(complete, key, value, ack),
         (error: unknown) => this.#failed(complete, key, value, error),
       )
+      .catch(this.#deps.onBug)
       .finally(() => this.#open.delete(done));
     this.#open.add(done);
   }
