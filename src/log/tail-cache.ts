@@ -22,7 +22,7 @@ export interface TailRead {
 /** What a buffer costs besides its bytes, so that the budget also bounds the number of small ones. */
 const CHUNK_OVERHEAD_BYTES = 200;
 /** A slice that is a smaller part than this of its memory is copied, or it would keep all of that memory alive. */
-const MIN_SHARE = 0.75;
+const MIN_SHARE = 0.25;
 /** How far the head may run ahead in the arrays before the dead part is cut off. */
 const COMPACT_AFTER = 64;
 
