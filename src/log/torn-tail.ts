@@ -23,8 +23,11 @@ export type TailVerdict =
 
 /** The least unit that a disk writes whole. */
 const SECTOR_BYTES = 512;
-/** Zeros that count as a lost part of a write; a few occur at the end of ordinary records. */
-const MIN_HOLE_BYTES = 4;
+/** Zeros at the end of a write that count as lost: a few occur in ordinary records, eight in any header. */
+const MIN_HOLE_BYTES = 16;
+/** Of a batch: where its base offset ends, and the length behind it. */
+const OFFSET_BYTES = 8;
+const LENGTH_END = 12;
 const MAX_INT32 = 0x7fffffff;
 const WINDOW_BYTES = 64 * 1024;
 
@@ -46,15 +49,17 @@ export async function judgeTail(file: DiskFile, question: TailQuestion): Promise
     minBaseOffset: offset,
   });
   if (later === undefined) return { kind: "cut", hasLaterBatches: false };
-  if (await hasHole(file, problem.position, later)) return { kind: "cut", hasLaterBatches: true };
+  if (await hasHole(file, problem.position, later, offset)) return { kind: "cut", hasLaterBatches: true };
   return { kind: "damage", reason: `whole batches follow at byte ${later}` };
 }
 
-/** Whether the bad batch at `position`, which ends at or before `end`, has a part that was never written. */
-async function hasHole(file: DiskFile, position: number, end: number): Promise<boolean> {
+/**
+ * Whether the bad batch at `position`, which ends at or before `end`, has a part that was never written. Only what cannot
+ * be zero when it was written counts: a misdirected sector brings zeros, too, those of offsets and ids above all.
+ */
+async function hasHole(file: DiskFile, position: number, end: number, offset: Offset): Promise<boolean> {
   const header = Buffer.alloc(Math.min(BATCH_HEADER_BYTES, end - position));
   await readFully(file, header, position);
-  if (isZero(header.subarray(-8))) return true;
   const size = header.length === BATCH_HEADER_BYTES ? batchSizeOf(header) : 0;
   const batchEnd = size >= BATCH_HEADER_BYTES && position + size <= end ? position + size : end;
   // To the end of the sector that the batch ends in: a hole may begin a byte before that and go on in the next batch.
@@ -66,15 +71,19 @@ async function hasHole(file: DiskFile, position: number, end: number): Promise<b
     for (let at = start; at < stop;) {
       const pieceEnd = Math.min(sectorAfter(at), stop);
       const piece = window.subarray(at - start, pieceEnd - start);
-      if (piece.length >= MIN_HOLE_BYTES && isZero(piece)) return true;
+      if (isZero(piece) && isTelling(piece.length, at === position, offset)) return true;
       at = pieceEnd;
     }
     start = stop;
   }
-  // Or to the end of the write, which may be that of the batch.
-  const last = Buffer.alloc(Math.min(MIN_HOLE_BYTES, batchEnd - position));
-  await readFully(file, last, batchEnd - last.length);
-  return isZero(last);
+  return false;
+}
+
+/** Whether so many zeros, at the beginning of a batch or later in it, were not written. */
+function isTelling(length: number, isFirst: boolean, offset: Offset): boolean {
+  if (!isFirst) return length >= MIN_HOLE_BYTES;
+  // The length of a batch is never zero; of its base offset so many bytes are.
+  return length >= LENGTH_END || (length <= OFFSET_BYTES && offset >= 256 ** (OFFSET_BYTES - length));
 }
 
 function sectorAfter(position: number): number {

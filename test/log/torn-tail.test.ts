@@ -50,7 +50,7 @@ async function judged(bytes: Buffer, position: number, offset: number): Promise<
 }
 
 describe("a bad batch with whole ones behind it", () => {
-  test.each([1, 3, 4, 100])(
+  test.each([1, 3, 4, 16, 100])(
     "was torn when a sector was lost that begins %i bytes before its end and goes on in the next",
     async (beyond) => {
       const { bytes, ends } = threeBatches(beyond);
@@ -65,6 +65,15 @@ describe("a bad batch with whole ones behind it", () => {
     const { bytes, ends } = threeBatches(3);
     const [first = 0, second = 0] = ends;
     bytes.fill(0, second - 3, second);
+    bytes[first + 70]! ^= 1;
+    expect(await judged(bytes, first, 6)).toMatchObject({ kind: "damage" });
+  });
+
+  test("is damaged when a sector was misdirected to it that has the zeros of an offset and an id in it", async () => {
+    const { bytes, ends } = threeBatches(8);
+    const [first = 0, second = 0] = ends;
+    const boundary = second - 8;
+    bytes.fill(0, boundary, second);
     bytes[first + 70]! ^= 1;
     expect(await judged(bytes, first, 6)).toMatchObject({ kind: "damage" });
   });
