@@ -1,9 +1,9 @@
 import { closeSync, fdatasync, openSync, writev } from "node:fs";
 import type { Socket } from "node:net";
-import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { crc32c } from "../src/base/crc32c.ts";
+import { listen, open, printRate } from "./limit-process.ts";
 import { onFrames } from "./raw-frames.ts";
 
 /*
@@ -92,8 +92,7 @@ async function serve(directory: string, isSynced: boolean, addresses: readonly s
       if (lane !== undefined) answer(lane, index + 1, frames);
     });
   }
-  const server = createServer((socket) => {
-    socket.setNoDelay(true);
+  const onSocket = (socket: Socket): void => {
     socket.on("error", () => socket.destroy());
     client = socket;
     let next = 0;
@@ -105,15 +104,9 @@ async function serve(directory: string, isSynced: boolean, addresses: readonly s
       lane.queue.push(frame);
       pump(lane);
     });
-  });
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
-    process.stdout.write(`${JSON.stringify({ address: `127.0.0.1:${port}` })}\n`);
-  });
-  process.once("SIGTERM", () => {
+  };
+  listen(onSocket, () => {
     for (const lane of lanes) closeSync(lane.fd);
-    process.exit(0);
   });
 }
 
@@ -142,11 +135,7 @@ async function produce(address: string, seconds: number): Promise<void> {
     });
     fill();
   });
-  const measured = (performance.now() - startedAt) / 1000;
-  const bytes = answered * FRAME_BYTES;
-  process.stdout.write(
-    `${JSON.stringify({ bytes, seconds: measured, mbPerSecond: bytes / measured / 1e6 })}\n`,
-  );
+  printRate(answered * FRAME_BYTES, startedAt);
   socket.destroy();
 }
 
@@ -176,15 +165,4 @@ function onAnswers(socket: Socket, onAnswer: (file: number, frames: number) => v
     }
     rest = bytes.subarray(at);
   });
-}
-
-async function open(address: string): Promise<Socket> {
-  const [host = "127.0.0.1", port = "0"] = address.split(":");
-  const socket = connect(Number(port), host);
-  socket.setNoDelay(true);
-  await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve);
-    socket.once("error", reject);
-  });
-  return socket;
 }

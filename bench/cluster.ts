@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { LograftClient } from "lograft/client";
+import { medianOf, printTable, round } from "./figures.ts";
 import { runCli, runJson, startCluster, startServer, usageOf } from "./processes.ts";
 import type { ServerProcess } from "./processes.ts";
 
@@ -251,16 +252,17 @@ function summarize(name: string, list: readonly Sample[]): Row {
   const values = list.map(({ value }) => value);
   const fractions = list.flatMap(({ value, limit }) => (limit === undefined ? [] : [value / limit]));
   const shares = list.flatMap(({ share }) => (share === undefined ? [] : [share]));
-  const cost = (of: (cost: Cost) => number): number => medianOf(list.map((sample) => of(sample.cost)));
+  const median = (all: readonly number[]): number => round(medianOf(all));
+  const cost = (of: (cost: Cost) => number): number => median(list.map((sample) => of(sample.cost)));
   return {
     name,
     unit: units.get(name) ?? "",
-    median: medianOf(values),
+    median: median(values),
     min: round(Math.min(...values)),
     max: round(Math.max(...values)),
     runs: list.length,
-    limitFraction: fractions.length === 0 ? null : medianOf(fractions),
-    share: shares.length === 0 ? null : medianOf(shares),
+    limitFraction: fractions.length === 0 ? null : median(fractions),
+    share: shares.length === 0 ? null : median(shares),
     brokerCpuPerGb: cost(({ brokerCpuPerGb }) => brokerCpuPerGb),
     clientCpuPerGb: cost(({ clientCpuPerGb }) => clientCpuPerGb),
     idleRssMiB: cost(({ idleRssMiB }) => idleRssMiB),
@@ -268,20 +270,9 @@ function summarize(name: string, list: readonly Sample[]): Row {
   };
 }
 
-function medianOf(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? Number.NaN;
-  return round(sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2);
-}
-
-function round(value: number): number {
-  return Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toFixed(3));
-}
-
 function print(rows: readonly Row[]): void {
   const titles = ["workload", "median", "unit", "min .. max", "of limit", "of p6"];
-  const table = [
+  printTable([
     [...titles, "cpu s/GB brokers", "client", "RSS MiB idle", "loaded"],
     ...rows.map((row) => [
       row.name,
@@ -295,10 +286,5 @@ function print(rows: readonly Row[]): void {
       String(row.idleRssMiB),
       String(row.loadedRssMiB),
     ]),
-  ];
-  const widths = titles.map((_, column) => Math.max(...table.map((line) => (line[column] ?? "").length)));
-  for (const line of table) {
-    const cells = line.map((cell, column) => cell.padEnd(widths[column] ?? cell.length));
-    process.stdout.write(`${cells.join("  ").trimEnd()}\n`);
-  }
+  ]);
 }

@@ -1,8 +1,8 @@
 import { closeSync, fdatasync, openSync, read, write } from "node:fs";
 import type { Socket } from "node:net";
-import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { listen, open, printRate } from "./limit-process.ts";
 import { onFrames } from "./raw-frames.ts";
 
 /*
@@ -73,8 +73,7 @@ function serve(directory: string, isSynced: boolean): void {
       else done();
     });
   };
-  const server = createServer((socket) => {
-    socket.setNoDelay(true);
+  const onSocket = (socket: Socket): void => {
     socket.on("error", () => socket.destroy());
     let next = 0;
     onFrames(socket, (frame) => {
@@ -87,15 +86,9 @@ function serve(directory: string, isSynced: boolean): void {
       lane.queue.push(frame);
       pump(lane, socket);
     });
-  });
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
-    process.stdout.write(`${JSON.stringify({ address: `127.0.0.1:${port}` })}\n`);
-  });
-  process.once("SIGTERM", () => {
+  };
+  listen(onSocket, () => {
     for (const lane of lanes) closeSync(lane.fd);
-    process.exit(0);
   });
 }
 
@@ -153,7 +146,7 @@ async function produce(address: string, seconds: number): Promise<void> {
     });
     fill();
   });
-  print(answered * FRAME_BYTES, startedAt);
+  printRate(answered * FRAME_BYTES, startedAt);
   socket.destroy();
 }
 
@@ -169,22 +162,6 @@ async function consume(address: string, wanted: number): Promise<void> {
     socket.once("close", resolve);
     socket.write(Buffer.alloc(4));
   });
-  print(bytes, startedAt);
+  printRate(bytes, startedAt);
   socket.destroy();
-}
-
-async function open(address: string): Promise<Socket> {
-  const [host = "127.0.0.1", port = "0"] = address.split(":");
-  const socket = connect(Number(port), host);
-  socket.setNoDelay(true);
-  await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve);
-    socket.once("error", reject);
-  });
-  return socket;
-}
-
-function print(bytes: number, startedAt: number): void {
-  const seconds = (performance.now() - startedAt) / 1000;
-  process.stdout.write(`${JSON.stringify({ bytes, seconds, mbPerSecond: bytes / seconds / 1e6 })}\n`);
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { ServerProcess } from "./processes.ts";
+import { medianOf, printTable, round } from "./figures.ts";
 import { runCli, runJson, startBroker, startServer, usageOf } from "./processes.ts";
 
 /*
@@ -227,7 +228,7 @@ async function limitOf(workload: "produce" | "consume", policy: Policy): Promise
 }
 
 function summarize(name: string, list: readonly Sample[]): Row {
-  const values = list.map((sample) => sample.value).toSorted((a, b) => a - b);
+  const values = list.map((sample) => sample.value);
   const fractions = list.flatMap((sample) =>
     sample.limit === undefined ? [] : [sample.value / sample.limit],
   );
@@ -235,28 +236,13 @@ function summarize(name: string, list: readonly Sample[]): Row {
     name,
     unit: units.get(name) ?? "",
     median: round(medianOf(values)),
-    min: round(values[0] ?? Number.NaN),
-    max: round(values.at(-1) ?? Number.NaN),
+    min: round(Math.min(...values)),
+    max: round(Math.max(...values)),
     runs: list.length,
-    limitFraction: fractions.length === 0 ? null : round(medianOf(fractions.toSorted((a, b) => a - b))),
-    cpuSecondsPerMillion: round(
-      medianOf(list.map((sample) => sample.cpuPerMillion).toSorted((a, b) => a - b)),
-    ),
-    brokerRssMiB: Math.round(
-      medianOf(list.map((sample) => sample.brokerRssBytes).toSorted((a, b) => a - b)) / 2 ** 20,
-    ),
+    limitFraction: fractions.length === 0 ? null : round(medianOf(fractions)),
+    cpuSecondsPerMillion: round(medianOf(list.map((sample) => sample.cpuPerMillion))),
+    brokerRssMiB: Math.round(medianOf(list.map((sample) => sample.brokerRssBytes)) / 2 ** 20),
   };
-}
-
-function medianOf(sorted: readonly number[]): number {
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? Number.NaN)
-    : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
-}
-
-function round(value: number): number {
-  return Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toFixed(3));
 }
 
 function printRows(list: readonly Row[]): void {
@@ -269,18 +255,14 @@ function printRows(list: readonly Row[]): void {
     row.cpuSecondsPerMillion.toFixed(2),
     String(row.brokerRssMiB),
   ]);
-  const table = [
-    ["workload", "median", "unit", "min .. max", "of limit", "cpu s/M records", "broker RSS MiB"],
-    ...cells,
+  const titles = [
+    "workload",
+    "median",
+    "unit",
+    "min .. max",
+    "of limit",
+    "cpu s/M records",
+    "broker RSS MiB",
   ];
-  const widths =
-    table[0]?.map((_, column) => Math.max(...table.map((line) => (line[column] ?? "").length))) ?? [];
-  for (const line of table) {
-    process.stdout.write(
-      `${line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd()}\n`,
-    );
-  }
+  printTable([titles, ...cells]);
 }

@@ -7,7 +7,6 @@ import { checkReplicas } from "./broker-quiet.ts";
 import { BrokerWorkload } from "./broker-workload.ts";
 import { crashAllButOne, crashLaggards, crashOneByOne } from "./crash-schedules.ts";
 import { DEFAULT_SHOWN_EVENTS, DEFAULT_TICKS } from "./campaign.ts";
-import type { SeedFailure, SeedResult } from "./campaign.ts";
 import { planFaults, planPowerCuts, planStorageFaults } from "./faults.ts";
 import { ReplicationWatch } from "./invariants/replication.ts";
 import { InvariantViolation } from "./invariants/violation.ts";
@@ -16,6 +15,8 @@ import { BROKER_MARKERS, MarkerCounts } from "./markers.ts";
 import { MetadataCluster, TICK_MS } from "./metadata-cluster.ts";
 import { MoveWorkload } from "./move-workload.ts";
 import { Nemesis } from "./nemesis.ts";
+import { resultOf } from "./seed-result.ts";
+import type { SeedResult } from "./seed-result.ts";
 import { SegmentRot } from "./segment-rot.ts";
 import { Workload } from "./workload.ts";
 
@@ -104,8 +105,7 @@ export async function runBrokerSeed(options: BrokerSeedOptions): Promise<SeedRes
         )
       : undefined;
   const durationMs = ticks * TICK_MS;
-  let failure: SeedFailure | undefined;
-  try {
+  return resultOf({ seed, shownEvents }, cluster, async () => {
     cluster.start();
     const shape = { machineCount: brokerCount, durationMs, hasData: true };
     if (faults === "mixed") nemesis.begin(planFaults(shape, random));
@@ -127,19 +127,7 @@ export async function runBrokerSeed(options: BrokerSeedOptions): Promise<SeedRes
     await checkReplicas(cluster, { data, moves, rot });
     await cluster.scheduler.settle(data.finalPass(), FINAL_LIMIT_MS);
     judge(history);
-  } catch (error: unknown) {
-    failure = {
-      invariant: error instanceof InvariantViolation ? error.invariant : "NoBug",
-      message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      events: cluster.trace.lines(shownEvents),
-    };
-  }
-  const { counts } = cluster.network;
-  if (counts.duplicated > 0) markers.hit("duplicateDelivered", counts.duplicated);
-  if (counts.reordered > 0) markers.hit("reordered", counts.reordered);
-  cluster.dispose();
-  const simulatedMs = cluster.scheduler.nowMs;
-  return { seed, failure, traceHash: cluster.trace.hash, simulatedMs, markers: markers.toRecord() };
+  });
 }
 
 const FINAL_LIMIT_MS = 60_000;

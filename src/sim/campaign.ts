@@ -1,12 +1,12 @@
 import { SeededRandom } from "../platform/random.ts";
 import type { RaftSabotage } from "../raft/types.ts";
 import { planFaults } from "./faults.ts";
-import { InvariantViolation } from "./invariants/violation.ts";
 import { checkLiveness, checkQuiet } from "./liveness.ts";
 import { MarkerCounts } from "./markers.ts";
-import type { Marker } from "./markers.ts";
 import { MetadataCluster, TICK_MS } from "./metadata-cluster.ts";
 import { Nemesis } from "./nemesis.ts";
+import { resultOf } from "./seed-result.ts";
+import type { SeedResult } from "./seed-result.ts";
 import { Workload } from "./workload.ts";
 
 /** One simulated life of a cluster. */
@@ -17,24 +17,6 @@ export interface SeedOptions {
   /** How many of the last events a failure shows. Default 40. */
   readonly shownEvents?: number;
   readonly sabotage?: RaftSabotage;
-}
-
-/** Why a seed failed. */
-export interface SeedFailure {
-  readonly invariant: string;
-  readonly message: string;
-  /** The last events before it, one line each. */
-  readonly events: readonly string[];
-}
-
-/** What became of a seed. */
-export interface SeedResult {
-  readonly seed: number;
-  readonly failure: SeedFailure | undefined;
-  /** Equal for two runs of one seed, or something is not repeatable. */
-  readonly traceHash: number;
-  readonly simulatedMs: number;
-  readonly markers: Readonly<Partial<Record<Marker, number>>>;
 }
 
 export const DEFAULT_TICKS = 60;
@@ -61,25 +43,12 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
   const nemesis = new Nemesis({ cluster });
   const workload = new Workload({ cluster, random: new SeededRandom(random.below(2 ** 32)) });
   const durationMs = ticks * TICK_MS;
-  let failure: SeedFailure | undefined;
-  try {
+  return resultOf({ seed, shownEvents }, cluster, async () => {
     cluster.start();
     nemesis.begin(planFaults({ machineCount: cluster.machines.length, durationMs }, random));
     workload.begin(60 + random.fraction() * 250);
     await cluster.scheduler.advance(durationMs);
     await checkLiveness(cluster, nemesis, workload);
     await checkQuiet(cluster, workload);
-  } catch (error: unknown) {
-    failure = {
-      invariant: error instanceof InvariantViolation ? error.invariant : "NoBug",
-      message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      events: cluster.trace.lines(shownEvents),
-    };
-  }
-  const { counts } = cluster.network;
-  if (counts.duplicated > 0) markers.hit("duplicateDelivered", counts.duplicated);
-  if (counts.reordered > 0) markers.hit("reordered", counts.reordered);
-  cluster.dispose();
-  const simulatedMs = cluster.scheduler.nowMs;
-  return { seed, failure, traceHash: cluster.trace.hash, simulatedMs, markers: markers.toRecord() };
+  });
 }

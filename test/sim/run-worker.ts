@@ -2,7 +2,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import { runBrokerSeed } from "../../src/sim/broker-campaign.ts";
 import type { BrokerSeedOptions } from "../../src/sim/broker-campaign.ts";
 import { runSeed } from "../../src/sim/campaign.ts";
-import type { SeedOptions, SeedResult } from "../../src/sim/campaign.ts";
+import type { SeedOptions } from "../../src/sim/campaign.ts";
+import type { SeedResult } from "../../src/sim/seed-result.ts";
 import { runChecked } from "./seeds.ts";
 
 /* A worker of `run.ts`: takes ranges of seeds, answers their results; ends when there are no more. */

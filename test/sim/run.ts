@@ -7,7 +7,7 @@ import type { RaftSabotage } from "../../src/raft/types.ts";
 import { BROKER_FAULTS } from "../../src/sim/broker-campaign.ts";
 import type { BrokerFaults } from "../../src/sim/broker-campaign.ts";
 import { DEFAULT_SHOWN_EVENTS, DEFAULT_TICKS } from "../../src/sim/campaign.ts";
-import type { SeedResult } from "../../src/sim/campaign.ts";
+import type { SeedResult } from "../../src/sim/seed-result.ts";
 import { BROKER_MARKERS, MarkerCounts } from "../../src/sim/markers.ts";
 import type { WorkerOptions } from "./run-worker.ts";
 import { describeFailure } from "./seeds.ts";

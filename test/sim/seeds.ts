@@ -1,7 +1,8 @@
 import { runBrokerSeed } from "../../src/sim/broker-campaign.ts";
 import type { BrokerSeedOptions } from "../../src/sim/broker-campaign.ts";
 import { runSeed } from "../../src/sim/campaign.ts";
-import type { SeedOptions, SeedResult } from "../../src/sim/campaign.ts";
+import type { SeedOptions } from "../../src/sim/campaign.ts";
+import type { SeedResult } from "../../src/sim/seed-result.ts";
 import { BROKER_MARKERS, MarkerCounts } from "../../src/sim/markers.ts";
 
 /** Seeds to run one after the other. */
