@@ -3,6 +3,8 @@ import { availabilityOf } from "./availability.ts";
 import { checkContext } from "./check-context.ts";
 import type { AnomalyKind } from "./findings.ts";
 import { ANOMALIES } from "./findings.ts";
+import { checkGroupMembers } from "./group-members.ts";
+import { checkGroupOffsets } from "./group-offsets.ts";
 import type { History } from "./history.ts";
 import type { Profile } from "./history-line.ts";
 import { KeyLog } from "./key-log.ts";
@@ -72,6 +74,10 @@ export function checkHistory(
     for (const lag of staleLags(context, log)) lags.push(lag);
   }
   checkMetadata(context);
+  for (const group of history.groups.values()) {
+    checkGroupOffsets(context, group);
+    checkGroupMembers(context, group);
+  }
   checkReplicas(context);
   const anomalies = ANOMALIES.flatMap((kind): AnomalyRow[] => {
     const count = context.findings.counts.get(kind);

@@ -16,6 +16,8 @@ export const OPERATIONS = [
   "deleteTopic",
   "describe",
   "crash",
+  "commit",
+  "fetchOffset",
 ] as const;
 
 export type OperationName = (typeof OPERATIONS)[number];
@@ -54,7 +56,11 @@ export type MicroOperation =
   | readonly ["seek", key: string, offset: number]
   | readonly ["end", key: string, offset: number]
   /** A name that was made, removed, or (in a description) found there or not. */
-  | readonly ["topic", name: string, exists: boolean];
+  | readonly ["topic", name: string, exists: boolean]
+  /** A group's offset for a key; `uid` is unique to this commit and travels as its metadata. */
+  | readonly ["commit", group: string, key: string, offset: number, uid: string]
+  /** What a fetch of the group's offset gave: -1 and "" where there is none. */
+  | readonly ["committed", group: string, key: string, offset: number, uid: string];
 
 /** One attempt of the client library: node (-1: unknown), start, end, and its error, null when it was answered. */
 export type Attempt = readonly [node: number, start: number, end: number, error: string | null];
@@ -170,6 +176,39 @@ export interface ReplicaLine {
   readonly digest: string;
 }
 
+/** What a member of a group was told to have from now on, or has given up; `gen` is its generation or member epoch. */
+export interface MemberLine {
+  readonly type: "member";
+  readonly t: number;
+  readonly p: number;
+  readonly group: string;
+  readonly gen: number;
+  readonly gained: readonly string[];
+  readonly revoked: readonly string[];
+}
+
+/** A member has processed the records of a key from one offset to another, both included. */
+export interface HandledLine {
+  readonly type: "handled";
+  readonly t: number;
+  readonly p: number;
+  readonly group: string;
+  readonly gen: number;
+  readonly k: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** At the end: the group was given time to process everything of a key below `end`. */
+export interface GroupEndLine {
+  readonly type: "groupEnd";
+  readonly t: number;
+  readonly group: string;
+  readonly k: string;
+  /** Exclusive. */
+  readonly end: number;
+}
+
 /** A broken invariant, an unplanned end of a process, an unhandled rejection. */
 export interface BrokenLine {
   readonly type: "broken";
@@ -194,5 +233,8 @@ export type HistoryLine =
   | BrokersLine
   | FinalLine
   | ReplicaLine
+  | MemberLine
+  | HandledLine
+  | GroupEndLine
   | BrokenLine
   | StallLine;

@@ -10,6 +10,7 @@ import type {
   ReadRecord,
   RunLine,
 } from "./history-line.ts";
+import { GroupHistory } from "./group-history.ts";
 import { Interner } from "./interner.ts";
 import { KeyHistory } from "./key-history.ts";
 import type { MetadataOperation } from "./metadata-operation.ts";
@@ -42,6 +43,7 @@ export class History {
   readonly streaks = new Streaks();
   readonly keys: KeyHistory[] = [];
   readonly metadata: MetadataOperation[] = [];
+  readonly groups = new Map<string, GroupHistory>();
   readonly faults = new Map<number, Fault>();
   readonly fenced: { readonly at: number; readonly count: number }[] = [];
   readonly broken: { readonly at: number; readonly what: string }[] = [];
@@ -84,6 +86,15 @@ export class History {
       case "replica":
         this.key(line.k).replicas.push(line);
         break;
+      case "member":
+        this.group(line.group).addMember(line);
+        break;
+      case "handled":
+        this.group(line.group).handled.push(line);
+        break;
+      case "groupEnd":
+        this.group(line.group).ends.push(line);
+        break;
       case "broken":
         this.broken.push({
           at: line.t,
@@ -99,6 +110,16 @@ export class History {
   /** The key of this name, new or known. */
   key(name: string): KeyHistory {
     return this.#keyAt(this.#keyId(name));
+  }
+
+  /** The group of this name, new or known. */
+  group(name: string): GroupHistory {
+    let group = this.groups.get(name);
+    if (group === undefined) {
+      group = new GroupHistory(name);
+      this.groups.set(name, group);
+    }
+    return group;
   }
 
   keyName(id: number): string {
@@ -127,6 +148,7 @@ export class History {
       throw refusal(place, `operation ${line.i} of process ${line.p} is open already`);
     for (const mop of line.mops ?? []) {
       if (mop[0] === "send") this.#addWrite(operation, mop[1], mop.length === 3 ? mop[2] : mop[3], place);
+      else if (mop[0] === "commit") this.group(mop[1]).addCommit(operation, line.p, mop);
     }
   }
 
@@ -165,8 +187,16 @@ export class History {
         }
         if (line.f === "subscribe") this.streaks.subscribe(line.p);
         break;
+      case "fetchOffset":
+        for (const mop of line.mops ?? []) {
+          if (mop[0] === "committed" && line.type === "ok") this.group(mop[1]).addFetch(operation, mop);
+        }
+        break;
       case "crash":
         this.streaks.interruptAll(line.p);
+        break;
+      case "commit":
+        // All of it was in the invocation.
         break;
       case "createTopic":
       case "deleteTopic":

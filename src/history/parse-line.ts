@@ -77,6 +77,21 @@ const SHAPES: Readonly<
   replica: {
     required: { t: isNumber, k: isText, node: isNumber, start: isNumber, end: isNumber, digest: isText },
   },
+  member: {
+    required: { t: isNumber, p: isNumber, group: isText, gen: isNumber, gained: isTexts, revoked: isTexts },
+  },
+  handled: {
+    required: {
+      t: isNumber,
+      p: isNumber,
+      group: isText,
+      gen: isNumber,
+      k: isText,
+      from: isNumber,
+      to: isNumber,
+    },
+  },
+  groupEnd: { required: { t: isNumber, group: isText, k: isText, end: isNumber } },
   broken: { required: { t: isNumber, what: isText }, optional: { node: isNumber } },
   stall: { required: { t: isNumber, ms: isNumber } },
 };
@@ -132,6 +147,9 @@ function isMicroOperation(mop: unknown): mop is MicroOperation {
     case "seek":
     case "end":
       return isNumber(third);
+    case "commit":
+    case "committed":
+      return isText(third) && isNumber(fourth) && isText(fifth);
     case "topic":
       return typeof third === "boolean";
     default:

@@ -40,6 +40,7 @@ export function vacuityGates({ history, isRead }: CheckContext): Gate[] {
     gate("acknowledged sends", acknowledged >= minSends, `${acknowledged} of at least ${minSends}`),
     gate("acknowledged and read", read >= acknowledged * MIN_READ_SHARE, `${read} of ${acknowledged}`),
     faultGate(history),
+    groupGate(history),
     leaderGate(history),
     quietGate(history),
     gate(
@@ -70,6 +71,21 @@ function faultGate(history: History): Gate {
     missing.length === 0,
     missing.length === 0 ? `${planned.length} kinds` : `not seen: ${missing.join(", ")}`,
   );
+}
+
+/** A group shows something when its members committed, processed, and were given time to come to the end. */
+function groupGate({ groups, operations }: History): Gate {
+  const idle = [...groups.values()].filter(
+    ({ commits, handled, ends }) =>
+      handled.length === 0 ||
+      ends.length === 0 ||
+      ![...commits.values()].flat().some(({ operation }) => operations.isOk(operation)),
+  );
+  const detail =
+    idle.length === 0
+      ? `${groups.size} groups`
+      : `nothing shown by ${idle.map(({ name }) => name).join(", ")}`;
+  return gate("groups worked", idle.length === 0, detail);
 }
 
 /** Killing leaders shows nothing of a key that kept its leader. */

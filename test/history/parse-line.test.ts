@@ -60,6 +60,11 @@ const SAMPLES: readonly HistoryLine[] = [
   { type: "brokers", t: 1, fenced: [3] },
   { type: "final", t: 1, p: 1, k: "k-0", start: 0, end: 1, since: 0, reached: 1 },
   { type: "replica", t: 1, k: "k-0", node: 1, start: 0, end: 1, digest: "00" },
+  { type: "ok", i: 4, p: 2, f: "commit", t: 5, mops: [["commit", "g", "k-0", 5, "u"]] },
+  { type: "ok", i: 5, p: 2, f: "fetchOffset", t: 5, mops: [["committed", "g", "k-0", -1, ""]] },
+  { type: "member", t: 1, p: 1, group: "g", gen: 2, gained: ["k-0"], revoked: [] },
+  { type: "handled", t: 1, p: 1, group: "g", gen: 2, k: "k-0", from: 0, to: 4 },
+  { type: "groupEnd", t: 1, group: "g", k: "k-0", end: 5 },
   { type: "broken", t: 1, what: "exit", node: 1 },
   { type: "stall", t: 1, ms: 4 },
 ];
@@ -86,6 +91,7 @@ describe("a line that is none is refused with its place and its fault", () => {
       '"mops" of "ok" holds',
     ],
     ['{"type":"ok","i":1,"p":1,"f":"send","t":1,"mops":[["send","k",1]]}', '"mops" of "ok" holds'],
+    ['{"type":"ok","i":1,"p":1,"f":"commit","t":1,"mops":[["commit","g","k",5]]}', '"mops" of "ok" holds'],
     ['{"type":"fault","n":1,"kind":"pause","at":"middle","t":1}', '"at" of "fault" is "middle"'],
     ['{"type":"run","run":"r","profile":"exactly-once"}', '"profile" of "run" is "exactly-once"'],
   ])("%s", (text, problem) => {

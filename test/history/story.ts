@@ -80,6 +80,35 @@ export class Story {
     return this.line({ type: "final", t: this.#now, p, k: key, start, end, since, reached: end });
   }
 
+  /** Commits an offset of group "g"; the uid tells the commits apart. */
+  commit(p: number, key: string, offset: number, uid: string, step: StepOptions = {}): this {
+    return this.step(p, "commit", [["commit", "g", key, offset, uid]], step);
+  }
+
+  /** Asks for the offset of group "g"; -1 and "" stand for none. */
+  committed(p: number, key: string, offset: number, uid: string, step: StepOptions = {}): this {
+    const mops: readonly MicroOperation[] = [["committed", "g", key, offset, uid]];
+    return this.step(p, "fetchOffset", undefined, { ...step, more: { mops, ...step.more } });
+  }
+
+  /** A member of group "g" is told that it has a key. */
+  gains(p: number, key: string, gen: number): this {
+    const t = (this.#now += 10);
+    return this.line({ type: "member", t, p, group: "g", gen, gained: [key], revoked: [] });
+  }
+
+  /** A member of group "g" has processed [from, to]. */
+  handles(p: number, key: string, gen: number, from: number, to: number): this {
+    const t = (this.#now += 10);
+    return this.line({ type: "handled", t, p, group: "g", gen, k: key, from, to });
+  }
+
+  /** Group "g" was given time to come to `end`. */
+  groupEnd(key: string, end: number): this {
+    const t = (this.#now += 10);
+    return this.line({ type: "groupEnd", t, group: "g", k: key, end });
+  }
+
   step(
     p: number,
     f: OperationName,
