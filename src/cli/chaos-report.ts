@@ -24,6 +24,18 @@ const FAULT_COLUMNS: readonly Column<FaultFigures>[] = [
   { title: "RECOVERY p50/p99/max ms", cell: ({ recoveryMs }) => times(recoveryMs), align: "right" },
 ];
 
+/** For runs with a consumer group. */
+const GROUP_COLUMNS: readonly Column<FaultFigures>[] = [
+  { title: "FAULT", cell: ({ kind }) => kind },
+  { title: "KEYS TAKEN OVER", cell: ({ takeoverMs }) => formatCount(takeoverMs.count), align: "right" },
+  { title: "TAKEOVER p50/p99/max ms", cell: ({ takeoverMs }) => times(takeoverMs), align: "right" },
+  {
+    title: "GAP OF OTHERS p50/p99/max ms",
+    cell: ({ undisturbedGapMs }) => times(undisturbedGapMs),
+    align: "right",
+  },
+];
+
 const GATE_COLUMNS: readonly Column<Gate>[] = [
   { title: "GATE", cell: ({ name }) => name },
   { title: "MET", cell: ({ isMet }) => (isMet ? "yes" : "NO") },
@@ -44,6 +56,11 @@ export function printReport(output: Output, report: HistoryReport): void {
   if (availability.faults.length > 0) {
     output.line("");
     output.rows(FAULT_COLUMNS, availability.faults, { empty: "", toJson: (row) => row });
+  }
+  const ofGroups = availability.faults.filter(({ takeoverMs }) => takeoverMs.count > 0);
+  if (ofGroups.length > 0) {
+    output.line("");
+    output.rows(GROUP_COLUMNS, ofGroups, { empty: "", toJson: (row) => row });
   }
   output.line("");
   output.rows(GATE_COLUMNS, gates, { empty: "", toJson: (row) => row });

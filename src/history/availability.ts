@@ -1,3 +1,4 @@
+import { ConsumptionTimes } from "./consumption-times.ts";
 import { groupBy } from "./group-by.ts";
 import type { Fault, History } from "./history.ts";
 import { at } from "./key-history.ts";
@@ -18,6 +19,10 @@ export interface FaultFigures {
   readonly gapMs: Percentiles;
   /** From its end until the cluster was whole; ms. */
   readonly recoveryMs: Percentiles;
+  /** From its begin until another member of the group had processed something, on each key whose member it hit; ms. */
+  readonly takeoverMs: Percentiles;
+  /** Where it hit members: longest time without progress, from its begin to its end, on each key of the others; ms. */
+  readonly undisturbedGapMs: Percentiles;
 }
 
 /** What the clients could do while all this went on. */
@@ -66,6 +71,7 @@ export function availabilityOf(history: History): Availability {
     0,
   );
   const recovery = new Recovery(history);
+  const consumption = new ConsumptionTimes(history);
   const windows: number[] = [];
   const killWindows: number[] = [];
   const faults: FaultFigures[] = [];
@@ -80,6 +86,8 @@ export function availabilityOf(history: History): Availability {
       windowMs: percentilesOf(ofKindMs),
       gapMs: percentilesOf(ofKind.flatMap((fault) => gapsOf(fault, times))),
       recoveryMs: percentilesOf(ofKind.flatMap((fault) => recovery.afterMs(fault) ?? [])),
+      takeoverMs: percentilesOf(ofKind.flatMap((fault) => consumption.takeoversMs(fault))),
+      undisturbedGapMs: percentilesOf(ofKind.flatMap((fault) => consumption.undisturbedGapsMs(fault))),
     });
   }
   const sent = outcomes.ok + outcomes.fail + outcomes.info;

@@ -126,6 +126,8 @@ export interface FaultLine {
   readonly nodes?: readonly number[];
   /** Keys whose leader is hit. */
   readonly keys?: readonly string[];
+  /** Keys whose consumer in a group is hit. */
+  readonly held?: readonly string[];
   /** With `end`: the consequence that was seen; absent when none was. */
   readonly effect?: string;
 }

@@ -28,6 +28,8 @@ export interface Fault {
   /** Infinity: it was never ended. */
   endedAt: number;
   readonly keys: readonly string[];
+  /** Keys whose consumer in a group it hits. */
+  readonly held: readonly string[];
   readonly nodes: readonly number[];
   /** The consequence that was seen; "" when none was. */
   effect: string;
@@ -278,11 +280,11 @@ export class History {
   }
 
   #addFault(line: FaultLine, place: LinePlace): void {
-    const { n, kind, t, keys = [], nodes = [] } = line;
+    const { n, kind, t, keys = [], held = [], nodes = [] } = line;
     const known = this.faults.get(n);
     if (line.at === "start") {
       if (known !== undefined) throw refusal(place, `fault ${n} begins a second time`);
-      this.faults.set(n, { kind, startedAt: t, endedAt: Infinity, keys, nodes, effect: "" });
+      this.faults.set(n, { kind, startedAt: t, endedAt: Infinity, keys, held, nodes, effect: "" });
       return;
     }
     if (known === undefined) throw refusal(place, `fault ${n} ends and never began`);
