@@ -7,7 +7,7 @@ import { at } from "./key-history.ts";
 /**
  * Who may act for a key of a group: one member at a time. Two members that got it, or processed the same record, in one
  * generation: double-assignment. An acknowledged commit that began after another member had the key in a newer
- * generation: stale-generation-commit (H60). An acknowledged record that nobody processed although the group came to its
+ * generation: stale-generation-commit. An acknowledged record that nobody processed although the group came to its
  * end: lost-processing.
  */
 export function checkGroupMembers(context: CheckContext, group: GroupHistory): void {

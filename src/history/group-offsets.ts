@@ -12,7 +12,7 @@ interface TimedCommit extends CommitOfKey {
  * The committed offset of a group and key is a register whose reads name their write by its uid. A read that finds
  * nothing after an acknowledged commit: lost-commit. One that names a commit that nobody made, or that certainly failed:
  * phantom-commit. One that names a commit which another, begun after it had ended and ended before the read began, had
- * replaced: commit-regress. A number where nobody ever committed: zero-offset (H63).
+ * replaced: commit-regress. A number where nobody ever committed: zero-offset.
  */
 export function checkGroupOffsets(context: CheckContext, group: GroupHistory): void {
   for (const [key, fetches] of group.fetches) {

@@ -25,7 +25,7 @@ describe("double-assignment", () => {
   });
 });
 
-describe("stale-generation-commit (H60)", () => {
+describe("stale-generation-commit", () => {
   test("a commit of the former owner is taken", () => {
     const story = new Story().gains(1, "k", 3).gains(2, "k", 4).commit(1, "k", 5, "a");
     expect(story.anomalies()).toEqual({ "stale-generation-commit": 1 });
