@@ -2,33 +2,41 @@ import { offset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
 import type { TopicPartitionKey } from "../model/topic-partition.ts";
 import { CoalescedWrite } from "./coalesced-write.ts";
-import { LOG_START_FILE, RECOVERY_POINT_FILE } from "./data-directory.ts";
+import { CLEANER_FILE, LOG_START_FILE, RECOVERY_POINT_FILE } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
 
 const ZERO = offset(0);
 
-/** Log starts and recovery points of all partitions of a data directory, each in one file, as Kafka keeps them. */
+/**
+ * Log starts, recovery points and the ends of what is compacted, of all partitions of a data directory, each in one file,
+ * as Kafka keeps them.
+ */
 export class Checkpoints {
   readonly #logStarts: Map<TopicPartitionKey, Offset>;
   readonly #recoveryPoints: Map<TopicPartitionKey, Offset>;
+  readonly #cleanOffsets: Map<TopicPartitionKey, Offset>;
   readonly #logStartFile: CoalescedWrite;
   readonly #recoveryPointFile: CoalescedWrite;
+  readonly #cleanerFile: CoalescedWrite;
 
   /** Takes the maps as they were read. */
   constructor(
     content: {
       readonly logStarts: Map<TopicPartitionKey, Offset>;
       readonly recoveryPoints: Map<TopicPartitionKey, Offset>;
+      readonly cleanOffsets: Map<TopicPartitionKey, Offset>;
     },
     deps: { readonly directory: DataDirectory },
   ) {
     const { directory } = deps;
     this.#logStarts = content.logStarts;
     this.#recoveryPoints = content.recoveryPoints;
+    this.#cleanOffsets = content.cleanOffsets;
     this.#logStartFile = new CoalescedWrite(() => directory.saveCheckpoint(LOG_START_FILE, this.#logStarts));
     this.#recoveryPointFile = new CoalescedWrite(() =>
       directory.saveCheckpoint(RECOVERY_POINT_FILE, this.#recoveryPoints),
     );
+    this.#cleanerFile = new CoalescedWrite(() => directory.saveCheckpoint(CLEANER_FILE, this.#cleanOffsets));
   }
 
   logStartOf(key: TopicPartitionKey): Offset | undefined {
@@ -52,8 +60,10 @@ export class Checkpoints {
     return true;
   }
 
-  /** Resolves when the file claims no more than this to be durable. */
-  async lowerRecoveryPoint(key: TopicPartitionKey, endOffset: Offset): Promise<void> {
+  /** Resolves when no file claims more than this to be durable, or compacted: the log is about to end there. */
+  async lowerEnd(key: TopicPartitionKey, endOffset: Offset): Promise<void> {
+    const cleanOffset = this.#cleanOffsets.get(key) ?? endOffset;
+    if (cleanOffset > endOffset) await this.saveCleanOffset(key, endOffset);
     if (this.recoveryPointOf(key) <= endOffset) return;
     this.#recoveryPoints.set(key, endOffset);
     await this.#recoveryPointFile.request();
@@ -63,9 +73,25 @@ export class Checkpoints {
     return this.#recoveryPointFile.request();
   }
 
+  /**
+   * Up to where a log is compacted, exclusive. An entry, be it 0, also says that the offsets of the log may have gaps,
+   * which is asked when a crash is recovered from and the topic's settings are not known yet.
+   */
+  cleanOffsetOf(key: TopicPartitionKey): Offset | undefined {
+    return this.#cleanOffsets.get(key);
+  }
+
+  /** Resolves when it is durable. */
+  async saveCleanOffset(key: TopicPartitionKey, offset: Offset): Promise<void> {
+    if (this.#cleanOffsets.get(key) === offset) return;
+    this.#cleanOffsets.set(key, offset);
+    await this.#cleanerFile.request();
+  }
+
   /** The partition is gone; what was noted must not hold for a new one of its name. */
   async forget(key: TopicPartitionKey): Promise<void> {
     if (this.#logStarts.delete(key)) await this.#logStartFile.request();
     if (this.#recoveryPoints.delete(key)) await this.#recoveryPointFile.request();
+    if (this.#cleanOffsets.delete(key)) await this.#cleanerFile.request();
   }
 }

@@ -26,6 +26,7 @@ import { parsePartitionMetadata } from "./partition-metadata.ts";
 export const LOCK_FILE = ".lock";
 export const RECOVERY_POINT_FILE = "recovery-point-offset-checkpoint";
 export const LOG_START_FILE = "log-start-offset-checkpoint";
+export const CLEANER_FILE = "cleaner-offset-checkpoint";
 
 /** A data directory that this process has taken, and what its last owner left. */
 export interface OpenedDirectory {
@@ -37,6 +38,8 @@ export interface OpenedDirectory {
   readonly deleted: readonly string[];
   readonly logStarts: Map<TopicPartitionKey, Offset>;
   readonly recoveryPoints: Map<TopicPartitionKey, Offset>;
+  /** Of logs that have, or had, compaction. */
+  readonly cleanOffsets: Map<TopicPartitionKey, Offset>;
   /** Undefined when the last process did not stop in order. Taken away durably. */
   readonly marker: ShutdownMarker | undefined;
 }
@@ -66,11 +69,14 @@ export async function openDataDirectory(
     const { partitions, deleted } = await directory.list();
     const logStarts = await directory.readCheckpoint(LOG_START_FILE);
     const recoveryPoints = await directory.readCheckpoint(RECOVERY_POINT_FILE);
+    const cleanOffsets = await directory.readCheckpoint(CLEANER_FILE);
     // Of partitions that were deleted just before a crash: they must not hold for a new topic of the same name.
     await directory.dropUnknown(LOG_START_FILE, logStarts, partitions);
     await directory.dropUnknown(RECOVERY_POINT_FILE, recoveryPoints, partitions);
+    await directory.dropUnknown(CLEANER_FILE, cleanOffsets, partitions);
     const marker = await directory.takeMarker();
-    return { directory, lock, meta, partitions, deleted, logStarts, recoveryPoints, marker };
+    const checkpoints = { logStarts, recoveryPoints, cleanOffsets };
+    return { directory, lock, meta, partitions, deleted, ...checkpoints, marker };
   } catch (error: unknown) {
     await lock.release();
     throw error;

@@ -13,9 +13,16 @@ export const LEADER_EPOCH_FILE = "leader-epoch-checkpoint";
 /** Where a partition directory says which topic it belongs to. */
 export const PARTITION_METADATA_FILE = "partition.metadata";
 
+/** What follows the name of a segment's file that is to be removed. */
+export const DELETED_SUFFIX = ".deleted";
+/** What follows the name of a compacted copy's file until it is whole. */
+export const CLEANED_SUFFIX = ".cleaned";
+/** What follows the name of a compacted copy's log that is being put in the place of its originals. */
+export const SWAP_SUFFIX = ".swap";
+
 const OFFSET_DIGITS = 20;
 const MAX_NAME_BYTES = 255;
-const DELETED_SUFFIX = "-delete";
+const DELETED_DIR_SUFFIX = "-delete";
 const SEGMENT_FILE = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)$/;
 const PARTITION_DIR = /^(.+)-(0|[1-9]\d{0,9})$/;
 const DELETED_DIR = /^.+-\d+\.[0-9a-f]+-delete$/;
@@ -58,7 +65,7 @@ export function parsePartitionDirName(name: string): TopicPartition | undefined 
  */
 export function deletedDirName(topicPartition: TopicPartition, uniqueHex: string): string {
   assert(HEX.test(uniqueHex), "not a hex suffix", { uniqueHex });
-  const end = `-${topicPartition.partition}.${uniqueHex}${DELETED_SUFFIX}`;
+  const end = `-${topicPartition.partition}.${uniqueHex}${DELETED_DIR_SUFFIX}`;
   return topicPartition.topic.slice(0, MAX_NAME_BYTES - end.length) + end;
 }
 

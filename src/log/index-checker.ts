@@ -169,5 +169,6 @@ function isSame(
   entry: { readonly producerId: number; readonly firstOffset: number },
   completed: CompletedTransaction,
 ): boolean {
-  return entry.producerId === completed.producerId && entry.firstOffset === completed.firstOffset;
+  // Compaction may have taken the first batches of the transaction.
+  return entry.producerId === completed.producerId && entry.firstOffset <= completed.firstOffset;
 }

@@ -17,6 +17,7 @@ import {
 } from "../model/record-batch.ts";
 import { validateProducedBatches } from "./batch-validator.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import { rollMsOf } from "./log-config.ts";
 import type { LogConfig } from "./log-config.ts";
 import type { LogCore, Refusal } from "./log-core.ts";
 import type { LogWriter } from "./log-writer.ts";
@@ -286,7 +287,7 @@ function isContiguous(
   at: number,
 ): boolean {
   if (baseOffset === expected) return true;
-  if (baseOffset > expected) return config.isCompacting;
+  if (baseOffset > expected) return config.mayHaveGaps;
   return (
     at === 0 &&
     core.segments.sizeBytes === 0 &&
@@ -313,7 +314,7 @@ function planRoll(
   const plan = core.appendPlan;
   const isFull =
     plan.sizeBytes + sizeBytes > config.segmentBytes ||
-    deps.clock.wallMs() - plan.createdMs >= config.segmentMs ||
+    deps.clock.wallMs() - plan.createdMs >= rollMsOf(config) ||
     endOffset - plan.baseOffset > MAX_INT32 ||
     (plan.baseOffset === active?.baseOffset && active.indexes?.offsetIndex.isFull === true);
   if (plan.sizeBytes === 0 || !isFull) {

@@ -31,8 +31,18 @@ export interface LogConfig {
   readonly retentionBytes: number;
   /** `cleanup.policy` holds "delete": retention by time and size applies. */
   readonly isDeleting: boolean;
-  /** `cleanup.policy` holds "compact": records need keys, offsets may have gaps. */
+  /** `cleanup.policy` holds "compact": records need keys, and only the last of each key is kept for ever. */
   readonly isCompacting: boolean;
+  /** It is compacted or was so once: a jump of offsets is no damage. */
+  readonly mayHaveGaps: boolean;
+  /** `min.cleanable.dirty.ratio`: part of the bytes that must be new before a log is compacted; 0 to 1. */
+  readonly minCleanableDirtyRatio: number;
+  /** `min.compaction.lag.ms`: so long a record stays, whatever follows it. */
+  readonly minCompactionLagMs: number;
+  /** `max.compaction.lag.ms`: a record older than this is compacted whatever the ratio; Infinity: no limit. */
+  readonly maxCompactionLagMs: number;
+  /** `delete.retention.ms`: so long a tombstone stays once the log was compacted, for readers that are behind. */
+  readonly deleteRetentionMs: number;
   /** `file.delete.delay.ms`. */
   readonly fileDeleteDelayMs: number;
   /** `flush.policy`. */
@@ -59,7 +69,17 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   retentionBytes: Number.POSITIVE_INFINITY,
   isDeleting: true,
   isCompacting: false,
+  mayHaveGaps: false,
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.POSITIVE_INFINITY,
+  deleteRetentionMs: 24 * 3_600_000,
   fileDeleteDelayMs: 60_000,
   flushPolicy: "ack",
   flushMs: 1000,
 };
+
+/** Age at which a segment is closed: a compacted topic's in time for the oldest record in it to be compacted. */
+export function rollMsOf(config: LogConfig): number {
+  return config.isCompacting ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs;
+}

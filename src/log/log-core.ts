@@ -15,11 +15,7 @@ import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import type { ProducerState } from "./producer-state.ts";
 import type { LogSabotage } from "./log-sabotage.ts";
-import { loadProducers } from "./producer-recovery.ts";
-import type { LoadedProducers } from "./producer-recovery.ts";
-import { Segment } from "./segment.ts";
-import type { SegmentIndexes } from "./segment.ts";
-import { buildIndexes, readIndexes } from "./segment-indexes.ts";
+import type { Segment } from "./segment.ts";
 import { damageMessage } from "./segment-damage.ts";
 import type { ReplicaDamage, SegmentDamage } from "./segment-damage.ts";
 import { SegmentList } from "./segment-list.ts";
@@ -151,6 +147,10 @@ export class LogCore {
   hasDirectory = false;
   /** Set by the writer: resolves when no sync is running. */
   syncing: Promise<void> | undefined;
+  /** Set while a compacted segment's files take the place of others: reads from the disk wait for it. */
+  swapping: Promise<void> | undefined;
+  /** The last in line to change the files of sealed segments; see `reshape`. */
+  reshaping: Promise<void> | undefined;
   #listeners: (() => void)[] | undefined;
   #lock: Promise<void> | undefined;
   #barred: Promise<void> | undefined;
@@ -211,13 +211,14 @@ export class LogCore {
   }
 
   offlineError(): LograftError {
-    return (
-      this.failure ??
-      new LograftError("KAFKA_STORAGE_ERROR", `the log ${this.directory} is closed`, {
-        context: { directory: this.directory },
-        retriable: true,
-      })
-    );
+    return this.failure ?? this.closedError();
+  }
+
+  closedError(): LograftError {
+    return new LograftError("KAFKA_STORAGE_ERROR", `the log ${this.directory} is closed`, {
+      context: { directory: this.directory },
+      retriable: true,
+    });
   }
 
   /** @throws LograftError KAFKA_STORAGE_ERROR when offline or closed. */
@@ -352,83 +353,6 @@ export class LogCore {
 
   dropTail(): void {
     if (this.tail !== undefined) this.deps.tail.clear(this.tail);
-  }
-
-  /** A segment's indexes from memory or disk, built again when their files are in doubt. @throws DISK_READ_FAILED. */
-  async indexesOf(segment: Segment): Promise<SegmentIndexes> {
-    let { indexes } = segment;
-    if (indexes === undefined) {
-      const loaded =
-        (await readIndexes(this.deps.disk, segment, segment.endOffset, this.config)) ??
-        (await this.#buildIndexes(segment));
-      // Another caller may have loaded them meanwhile, and something may have been written since.
-      indexes = segment.indexes ?? loaded;
-      if (segment.indexes === undefined) segment.setIndexes(loaded);
-    }
-    this.deps.indexes.touch(segment);
-    return indexes;
-  }
-
-  /** Builds a segment's indexes from its batches because those on the disk turned out to be wrong (H48). */
-  async rebuildIndexes(segment: Segment): Promise<void> {
-    const indexes = await this.#buildIndexes(segment);
-    if (!segment.areIndexesDirty) segment.setIndexes(indexes);
-  }
-
-  /**
-   * Reads the producer state below `endOffset` from the disk. Damage on the way is noted: of what lies behind it the state
-   * lacks all. Only for who is alone with the files.
-   */
-  async rebuildProducers(endOffset: Offset): Promise<void> {
-    const { producers, damage } = await this.#loadProducers(endOffset);
-    this.producers = producers;
-    if (damage !== undefined) this.noteDamage(damage.segment, damage.found);
-  }
-
-  #loadProducers(endOffset: Offset): Promise<LoadedProducers> {
-    const { disk, logger, clock, limits } = this.deps;
-    return loadProducers(
-      {
-        disk,
-        logger,
-        directory: this.directory,
-        segments: this.segments.all(),
-        producerExpirationMs: limits.producerExpirationMs,
-        nowMs: clock.monotonicMs(),
-      },
-      endOffset,
-    );
-  }
-
-  async #buildIndexes(segment: Segment): Promise<SegmentIndexes> {
-    const { files, clock, logger } = this.deps;
-    const { sizeBytes } = segment;
-    const { generation } = this;
-    logger.warn("the indexes of a segment are missing or wrong and are built again", {
-      path: segment.logPath,
-    });
-    const { producers } = await this.#loadProducers(segment.baseOffset);
-    const scratch = new Segment(segment.directory, segment.baseOffset, segment.createdMs);
-    const handle = await files.acquire(segment.logPath, "read");
-    try {
-      const { indexes, verdict } = await buildIndexes(
-        handle.file,
-        scratch,
-        sizeBytes,
-        this.config,
-        producers,
-        clock.monotonicMs(),
-      );
-      scratch.finishIndexes();
-      const { validEnd: position, problem } = verdict;
-      if (position < sizeBytes && this.isConclusive(segment, generation)) {
-        const reason = problem?.message ?? `the file ends there, ${sizeBytes} bytes were written`;
-        this.noteDamage(segment, { position, offset: scratch.endOffset, reason });
-      }
-      return indexes;
-    } finally {
-      files.release(handle);
-    }
   }
 }
 

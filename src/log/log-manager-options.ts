@@ -36,6 +36,12 @@ export interface LogManagerOptions {
   readonly scrubIntervalMs?: number;
   /** `log.scrub.bytes.per.second`. Default 8 MiB. */
   readonly scrubBytesPerSecond?: number;
+  /** `log.cleaner.backoff.ms`: the rest between two passes of compaction. Default 15 s. */
+  readonly compactionIntervalMs?: number;
+  /** `log.cleaner.dedupe.buffer.size`: bytes for the keys of the one log that is compacted at a time. Default 128 MiB. */
+  readonly compactionDedupeBytes?: number;
+  /** `log.cleaner.io.max.bytes.per.second`: read and written by compaction. Default 16 MiB. */
+  readonly compactionBytesPerSecond?: number;
   /** A wall clock that moves by more than this against the monotonic one is in doubt. Default 1 min. */
   readonly maxClockJumpMs?: number;
   /** Partitions recovered at the same time after a crash. Default 4. */
@@ -55,7 +61,10 @@ export interface LogManagerDeps {
   readonly logger: Logger;
   /** Settings of a topic that the metadata knows; undefined leaves a partition nobody opened alone (H28). */
   readonly configOf?: (topic: string) => LogConfig | undefined;
-  /** High watermark: retention deletes nothing at or above it (H50). Default: the durable end. */
+  /**
+   * High watermark: nothing at or above it is deleted by retention (H50; undefined: the durable end counts) or stands for
+   * older records in compaction (undefined: nothing is compacted). Default: the durable end.
+   */
   readonly highWatermarkOf?: (topicPartition: TopicPartition) => Offset | undefined;
   /** A log of this directory failed: called for each; the broker gives up what it leads there (H45). */
   readonly onDirectoryOffline?: (error: LograftError) => void;
@@ -74,6 +83,9 @@ export const LOG_MANAGER_DEFAULTS = {
   retentionIntervalMs: 300_000,
   scrubIntervalMs: 14 * 86_400_000,
   scrubBytesPerSecond: 8 * 1024 * 1024,
+  compactionIntervalMs: 15_000,
+  compactionDedupeBytes: 128 * 1024 * 1024,
+  compactionBytesPerSecond: 16 * 1024 * 1024,
   maxClockJumpMs: 60_000,
   recoveryConcurrency: 4,
 };

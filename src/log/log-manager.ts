@@ -5,6 +5,7 @@ import type { Offset } from "../model/offsets.ts";
 import { topicPartitionKey } from "../model/topic-partition.ts";
 import type { TopicPartition, TopicPartitionKey } from "../model/topic-partition.ts";
 import { BackgroundTasks } from "./background-tasks.ts";
+import type { CompactionPassReport } from "./compaction-pass.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory, OpenedDirectory } from "./data-directory.ts";
@@ -15,15 +16,15 @@ import type { LogHost, PartitionLogDeps } from "./log-core.ts";
 import { closedError, inconsistentTopic } from "./log-manager-errors.ts";
 import { LOG_MANAGER_DEFAULTS } from "./log-manager-options.ts";
 import type { LogManagerDeps, LogManagerOptions, LogManagerSettings } from "./log-manager-options.ts";
+import { LogUpkeep } from "./log-upkeep.ts";
+import type { UpkeepLogs } from "./log-upkeep.ts";
 import { makeResources } from "./log-resources.ts";
 import type { LogResources } from "./log-resources.ts";
 import type { DirectoryMeta } from "./meta-file.ts";
 import { forEachOf } from "./parallel.ts";
 import { PartitionLog } from "./partition-log.ts";
 import { recoverPartitions } from "./recover-partitions.ts";
-import { RetentionPass } from "./retention-pass.ts";
-import type { ScrubLogs, ScrubReport } from "./scrub-pass.ts";
-import { Scrubber } from "./scrubber.ts";
+import type { ScrubReport } from "./scrub-pass.ts";
 import type { ClosedLog } from "./shutdown-marker.ts";
 
 /** A partition with a directory here. */
@@ -53,7 +54,6 @@ export class LogManager {
   readonly #logDeps: PartitionLogDeps;
   readonly #lock: OpenedDirectory["lock"];
   readonly #flushTimer: FlushTimer;
-  readonly #retention: RetentionPass;
   readonly #logs = new Map<TopicPartitionKey, PartitionLog>();
   readonly #opening = new Map<TopicPartitionKey, Promise<PartitionLog>>();
   readonly #deleting = new Map<TopicPartitionKey, Promise<void>>();
@@ -64,7 +64,7 @@ export class LogManager {
   >();
   readonly #checkpoints: Checkpoints;
   readonly #tasks: BackgroundTasks;
-  readonly #scrubber: Scrubber;
+  readonly #upkeep: LogUpkeep;
   #meta: DirectoryMeta;
   #isOffline = false;
   #closing: Promise<void> | undefined;
@@ -84,15 +84,7 @@ export class LogManager {
     const { clock, disk, logger } = deps;
     this.#flushTimer = new FlushTimer({ clock });
     this.#tasks = new BackgroundTasks({ clock, logger });
-    this.#retention = new RetentionPass(
-      { maxClockJumpMs: this.#options.maxClockJumpMs, settleMs: this.#options.retentionIntervalMs * 2 },
-      deps,
-    );
-    const { scrubIntervalMs: intervalMs, scrubBytesPerSecond: bytesPerSecond } = this.#options;
-    this.#scrubber = new Scrubber(
-      { intervalMs, bytesPerSecond },
-      { ...deps, tasks: this.#tasks, logs: this.#scrubLogs() },
-    );
+    this.#upkeep = new LogUpkeep(this.#options, { ...deps, tasks: this.#tasks, logs: this.#upkeepLogs() });
     const limits = { ...DEFAULT_LOG_LIMITS, ...options.limits };
     this.#logDeps = {
       clock,
@@ -212,19 +204,17 @@ export class LogManager {
 
   /** One pass of retention over all logs, also closed ones whose topic the metadata knows. Answers segments removed. */
   runRetention(): Promise<number> {
-    const partitions = Array.from(this.#known.values(), ({ topicPartition }) => topicPartition);
-    return this.#retention.run(partitions, {
-      find: async (topicPartition) =>
-        this.#closing === undefined
-          ? (this.get(topicPartition) ??
-            (await this.#openKnown(topicPartition, ({ isDeleting }) => isDeleting)))
-          : undefined,
-    });
+    return this.#upkeep.runRetention();
+  }
+
+  /** One pass of compaction over all logs, or the rest of the one that runs. @throws LograftError CLOSED. */
+  compact(): Promise<CompactionPassReport> {
+    return this.#upkeep.compact();
   }
 
   /** One pass of the scrub over all logs, or the rest of the one that runs. @throws LograftError CLOSED. */
   scrub(): Promise<ScrubReport> {
-    return this.#scrubber.run();
+    return this.#upkeep.scrub();
   }
 
   /** Syncs what is not synced and writes all recovery points, so that a crash from here on has less to recover. */
@@ -280,7 +270,11 @@ export class LogManager {
     const found = known === undefined ? undefined : await this.#directory.topicIdOf(directory);
     if (found !== undefined && found !== topicId) throw inconsistentTopic(directory, found, topicId);
     const closed = known?.closed;
-    const log = await PartitionLog.open({ topicPartition, topicId, directory, config }, this.#logDeps, {
+    // Durable before there can be a gap in the log.
+    if (config().isCompacting && this.#checkpoints.cleanOffsetOf(key) === undefined)
+      await this.#checkpoints.saveCleanOffset(key, ZERO);
+    const options = { topicPartition, topicId, directory, config: () => this.#withGaps(key, config()) };
+    const log = await PartitionLog.open(options, this.#logDeps, {
       exists: found !== undefined,
       clean: closed?.isClean === true,
       recoveryPoint: closed?.recoveryPoint ?? this.#checkpoints.recoveryPointOf(key),
@@ -303,7 +297,7 @@ export class LogManager {
     const log = this.#logs.get(key);
     if (log !== undefined && log.topicId !== topicId) return;
     const directory = this.#directory.pathOf(topicPartition);
-    const { fileDeleteDelayMs: delayMs } = this.#configOf(topicPartition.topic);
+    const { fileDeleteDelayMs: delayMs } = this.#configOf(topicPartition);
     if (log !== undefined) {
       this.#logs.delete(key);
       // What it could not keep is deleted anyway.
@@ -328,16 +322,18 @@ export class LogManager {
     const config = this.#deps.configOf?.(topicPartition.topic);
     if (config === undefined || !isWanted(config)) return undefined;
     const topicId = await this.#directory.topicIdOf(this.#directory.pathOf(topicPartition));
-    return topicId && this.open(topicPartition, topicId, () => this.#configOf(topicPartition.topic));
+    return topicId && this.open(topicPartition, topicId, () => this.#configOf(topicPartition));
   }
 
-  #scrubLogs(): ScrubLogs {
+  #upkeepLogs(): UpkeepLogs {
     return {
       partitions: () => Array.from(this.#known.values(), ({ topicPartition }) => topicPartition),
-      find: (topicPartition) => this.get(topicPartition),
+      get: (topicPartition) => this.get(topicPartition),
+      open: (topicPartition, isWanted) => this.#openKnown(topicPartition, isWanted),
       directoryOf: (topicPartition) => this.#directory.pathOf(topicPartition),
-      configOf: (topic) => this.#configOf(topic),
-      open: (topicPartition) => this.#openKnown(topicPartition, () => true),
+      configOf: (topicPartition) => this.#configOf(topicPartition),
+      firstDirtyOf: (topicPartition) => this.#checkpoints.cleanOffsetOf(keyOf(topicPartition)),
+      noteClean: (topicPartition, offset) => this.#checkpoints.saveCleanOffset(keyOf(topicPartition), offset),
     };
   }
 
@@ -349,7 +345,7 @@ export class LogManager {
       [...this.#known.entries()].map(([key, { topicPartition }]) => ({
         key,
         directory: this.#directory.pathOf(topicPartition),
-        config: this.#configOf(topicPartition.topic),
+        config: this.#configOf(topicPartition),
         logStartOffset: this.#checkpoints.logStartOf(key) ?? ZERO,
         recoveryPoint: this.#checkpoints.recoveryPointOf(key),
       })),
@@ -365,18 +361,22 @@ export class LogManager {
     await this.#checkpoints.saveRecoveryPoints();
   }
 
-  #configOf(topic: string): LogConfig {
-    return this.#deps.configOf?.(topic) ?? this.#options.defaultConfig;
+  #configOf(topicPartition: TopicPartition): LogConfig {
+    const config = this.#deps.configOf?.(topicPartition.topic) ?? this.#options.defaultConfig;
+    return this.#withGaps(keyOf(topicPartition), config);
+  }
+
+  /** A log that was ever compacted has gaps, whatever its topic's settings are now, or while they are not known. */
+  #withGaps(key: TopicPartitionKey, config: LogConfig): LogConfig {
+    if (config.mayHaveGaps || this.#checkpoints.cleanOffsetOf(key) === undefined) return config;
+    return { ...config, mayHaveGaps: true };
   }
 
   #start(deleted: readonly string[]): void {
-    const { checkpointIntervalMs, retentionIntervalMs, defaultConfig } = this.#options;
+    const { checkpointIntervalMs, defaultConfig } = this.#options;
     for (const path of deleted) this.#removeDirLater(path, defaultConfig.fileDeleteDelayMs);
     this.#tasks.every(checkpointIntervalMs, "writing recovery points", () => this.checkpoint());
-    this.#tasks.every(retentionIntervalMs, "retention", async () => {
-      await this.runRetention();
-    });
-    this.#scrubber.start();
+    this.#upkeep.start();
   }
 
   #removeDirLater(path: string, delayMs: number): void {
@@ -388,7 +388,7 @@ export class LogManager {
       persistLogStart: (topicPartition, logStartOffset) =>
         this.#checkpoints.saveLogStart(keyOf(topicPartition), logStartOffset),
       lowerRecoveryPoint: (topicPartition, endOffset) =>
-        this.#checkpoints.lowerRecoveryPoint(keyOf(topicPartition), endOffset),
+        this.#checkpoints.lowerEnd(keyOf(topicPartition), endOffset),
       onDirty: (log, withinMs) => this.#flushTimer.add(log, withinMs),
       onOffline: (_topicPartition, error) => {
         this.#isOffline = true;
@@ -405,7 +405,7 @@ export class LogManager {
   async #close(brokerEpoch: number | undefined): Promise<void> {
     const { logger } = this.#deps;
     this.#flushTimer.close();
-    this.#scrubber.stop(closedError(this.#directory.path));
+    this.#upkeep.stop(closedError(this.#directory.path));
     await this.#tasks.close();
     await Promise.allSettled([...this.#opening.values(), ...this.#deleting.values()]);
     const ends = new Map<TopicPartitionKey, ClosedLog>();

@@ -12,6 +12,7 @@ import {
 import { readFully } from "../platform/disk.ts";
 import type { DiskFile } from "../platform/disk.ts";
 import type { LogCore, Refusal } from "./log-core.ts";
+import { indexesOf, rebuildIndexes } from "./log-rebuild.ts";
 import type { Segment } from "./segment.ts";
 import { locateDamage } from "./segment-check.ts";
 import { damageMessage } from "./segment-damage.ts";
@@ -70,6 +71,7 @@ async function readFromDisk(
   let doubted: Segment | undefined;
   let at = from;
   for (let attempt = 0; attempt < MAX_READ_ATTEMPTS;) {
+    if (core.swapping !== undefined) await core.swapping;
     const refused = refuseRead(core, at);
     if (refused !== undefined) return refused;
     const endOffset = readableEnd(core, limit);
@@ -83,16 +85,17 @@ async function readFromDisk(
       continue;
     }
     const { generation } = core;
-    const { found, isIndexWrong, fault } = await readSegment(core, segment, at, maxBytes, endOffset);
-    // H50: what was read may have been cut off, or deleted, while the disk was at work.
-    if (core.generation !== generation || segment.isRemoved) {
+    const read = await readUnlessGone(core, segment, at, maxBytes, endOffset);
+    // H50: what was read may have been cut off, compacted or deleted while the disk was at work.
+    if (read === undefined || core.generation !== generation || segment.isRemoved) {
       attempt++;
       continue;
     }
+    const { found, isIndexWrong, fault } = read;
     if (isIndexWrong === true) {
       if (rebuilt.has(segment)) attempt++;
       rebuilt.add(segment);
-      await core.rebuildIndexes(segment);
+      await rebuildIndexes(core, segment);
       continue;
     }
     if (fault !== undefined) {
@@ -135,6 +138,22 @@ export interface ReadFault {
 
 const NOTHING: SegmentRead = {};
 
+/** Undefined when a failure is told by the segment's removal: its files have gone under the read. */
+async function readUnlessGone(
+  core: LogCore,
+  segment: Segment,
+  from: Offset,
+  maxBytes: number,
+  endOffset: Offset,
+): Promise<SegmentRead | undefined> {
+  try {
+    return await readSegment(core, segment, from, maxBytes, endOffset);
+  } catch (error: unknown) {
+    if (segment.isRemoved) return undefined;
+    throw error;
+  }
+}
+
 async function readSegment(
   core: LogCore,
   segment: Segment,
@@ -144,7 +163,7 @@ async function readSegment(
 ): Promise<SegmentRead> {
   const { files } = core.deps;
   const fileEnd = Math.min(segment.sizeBytes, segment.damage?.position ?? segment.sizeBytes);
-  const { offsetIndex } = await core.indexesOf(segment);
+  const { offsetIndex } = await indexesOf(core, segment);
   const start = offsetIndex.lookup(from);
   const handle = await files.acquire(segment.logPath, "read");
   try {
@@ -170,10 +189,10 @@ async function readBatches(
   window: BatchWindow,
 ): Promise<SegmentRead> {
   const { from, maxBytes, fileEnd, start } = window;
-  const { isCompacting } = core.config;
+  const { mayHaveGaps } = core.config;
   // Only compaction leaves a gap at the end of a segment; where damage was found, the next segment is no continuation.
   const nothingLeft = (): SegmentRead =>
-    segment.damage === undefined && isCompacting
+    segment.damage === undefined && mayHaveGaps
       ? NOTHING
       : faultAt(fileEnd, `the batch of offset ${from} is not there`);
   let position = start.position;
@@ -182,7 +201,7 @@ async function readBatches(
   let at = 0;
   let isIndexChecked = position === 0;
   // No checksum covers a base offset: that each batch begins where the one before it ends shows that it is right.
-  let expected = isIndexChecked && !isCompacting ? segment.baseOffset : undefined;
+  let expected = isIndexChecked && !mayHaveGaps ? segment.baseOffset : undefined;
   // To the batch that holds `from`: at most an index interval away.
   for (;;) {
     if (position + at >= fileEnd) return nothingLeft();
@@ -201,7 +220,7 @@ async function readBatches(
     if (expected !== undefined && baseOffset !== expected) {
       return faultAt(position + at, `a batch of offset ${baseOffset} stands where ${expected} should`);
     }
-    if (!isCompacting) expected = addOffset(lastOffset as Offset, 1);
+    if (!mayHaveGaps) expected = addOffset(lastOffset as Offset, 1);
     if (lastOffset < from) {
       at += header.size;
       continue;
@@ -219,7 +238,7 @@ async function readBatches(
 /** Takes whole batches from the front of `buffer`; the first one is there as a whole. */
 function collect(core: LogCore, buffer: Buffer, position: number, window: BatchWindow): SegmentRead {
   const { from, maxBytes, endOffset, fileEnd } = window;
-  const { isCompacting } = core.config;
+  const { mayHaveGaps } = core.config;
   let at = 0;
   let nextOffset = from;
   while (at + BATCH_HEADER_BYTES <= buffer.length) {
@@ -228,7 +247,7 @@ function collect(core: LogCore, buffer: Buffer, position: number, window: BatchW
     const size = header.ok ? header.size : 0;
     if (fault === undefined && (at + size > buffer.length || (at > 0 && at + size > maxBytes))) break;
     const isOutOfPlace =
-      !isCompacting && (at === 0 ? baseOffsetOf(buffer) > from : baseOffsetOf(buffer, at) !== nextOffset);
+      !mayHaveGaps && (at === 0 ? baseOffsetOf(buffer) > from : baseOffsetOf(buffer, at) !== nextOffset);
     if (fault !== undefined || isOutOfPlace || !verifyBatchCrc(buffer, at)) {
       // What precedes it is served; the next read begins here and names it.
       if (at > 0) break;

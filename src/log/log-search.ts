@@ -5,6 +5,7 @@ import type { Offset, Timestamp } from "../model/offsets.ts";
 import { lastOffsetOf, maxTimestampOf } from "../model/record-batch.ts";
 import { DEFAULT_MAX_INFLATED_BYTES, RecordReader } from "../model/record-reader.ts";
 import type { LogCore } from "./log-core.ts";
+import { indexesOf, rebuildIndexes } from "./log-rebuild.ts";
 import { corrupt, MAX_READ_ATTEMPTS, tooMuchChange } from "./log-reader.ts";
 import type { ReadFault } from "./log-reader.ts";
 import { BatchReader } from "./record-scan.ts";
@@ -14,71 +15,91 @@ import type { TimestampOffset } from "./time-index.ts";
 import type { AbortedTransaction } from "./transaction-index.ts";
 
 /** See `PartitionLog.offsetForTimestamp`. */
-export async function findTimestamp(core: LogCore, target: Timestamp): Promise<TimestampOffset | undefined> {
-  for (const segment of core.segments.all().slice()) {
-    if (segment.isEmpty || segment.endOffset <= core.logStartOffset) continue;
-    const newest = await maxTimestampOfSegment(core, segment);
-    // Indexes built over a damaged segment do not know what lies behind the damage.
-    if (newest.timestamp < target && segment.damage === undefined) continue;
-    const found = await searchSegment(core, segment, {
-      positionIn: ({ timeIndex, offsetIndex }) =>
-        offsetIndex.lookup(timeIndex.lookup(target).offset).position,
-      isWanted: (timestamp, offset) => timestamp >= target && offset >= core.logStartOffset,
-    });
-    if (found !== undefined) return found;
-  }
-  return undefined;
+export function findTimestamp(core: LogCore, target: Timestamp): Promise<TimestampOffset | undefined> {
+  return overSegments(core, async (segments) => {
+    for (const segment of segments) {
+      if (segment.isEmpty || segment.endOffset <= core.logStartOffset) continue;
+      const newest = await maxTimestampOfSegment(core, segment);
+      // Indexes built over a damaged segment do not know what lies behind the damage.
+      if (newest.timestamp < target && segment.damage === undefined) continue;
+      const found = await searchSegment(core, segment, {
+        positionIn: ({ timeIndex, offsetIndex }) =>
+          offsetIndex.lookup(timeIndex.lookup(target).offset).position,
+        isWanted: (timestamp, offset) => timestamp >= target && offset >= core.logStartOffset,
+      });
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  });
 }
 
 /** See `PartitionLog.offsetOfMaxTimestamp`. */
-export async function findMaxTimestamp(core: LogCore): Promise<TimestampOffset | undefined> {
-  let best: TimestampOffset | undefined;
-  let holder: Segment | undefined;
-  for (const segment of core.segments.all().slice()) {
-    if (segment.isEmpty || segment.endOffset <= core.logStartOffset) continue;
-    const newest = await maxTimestampOfSegment(core, segment);
-    if (segment.damage !== undefined) throw corruptError(segment, segment.damage);
-    if (newest.timestamp === NO_TIMESTAMP || newest.timestamp <= (best?.timestamp ?? NO_TIMESTAMP)) continue;
-    best = newest;
-    holder = segment;
-  }
-  if (best === undefined || holder === undefined) return undefined;
-  const { timestamp, offset } = best;
-  return searchSegment(core, holder, {
-    positionIn: ({ offsetIndex }) => offsetIndex.lookup(offset).position,
-    isWanted: (time) => time >= timestamp,
+export function findMaxTimestamp(core: LogCore): Promise<TimestampOffset | undefined> {
+  return overSegments(core, async (segments) => {
+    let best: TimestampOffset | undefined;
+    let holder: Segment | undefined;
+    for (const segment of segments) {
+      if (segment.isEmpty || segment.endOffset <= core.logStartOffset) continue;
+      const newest = await maxTimestampOfSegment(core, segment);
+      if (segment.damage !== undefined) throw corruptError(segment, segment.damage);
+      if (newest.timestamp === NO_TIMESTAMP || newest.timestamp <= (best?.timestamp ?? NO_TIMESTAMP))
+        continue;
+      best = newest;
+      holder = segment;
+    }
+    if (best === undefined || holder === undefined) return undefined;
+    const { timestamp, offset } = best;
+    return searchSegment(core, holder, {
+      positionIn: ({ offsetIndex }) => offsetIndex.lookup(offset).position,
+      isWanted: (time) => time >= timestamp,
+    });
   });
+}
+
+/** Searches the segments as they are now, and again when some were deleted or compacted under the search (H50). */
+async function overSegments<Found>(
+  core: LogCore,
+  search: (segments: readonly Segment[]) => Promise<Found>,
+): Promise<Found> {
+  for (let attempt = 0; attempt < MAX_READ_ATTEMPTS; attempt++) {
+    await core.swapping;
+    const segments = core.segments.all().slice();
+    try {
+      const found = await search(segments);
+      if (!segments.some((segment) => segment.isRemoved)) return found;
+    } catch (error: unknown) {
+      if (!segments.some((segment) => segment.isRemoved)) throw error;
+    }
+  }
+  throw changedTooMuch(core);
 }
 
 /** Greatest timestamp of a segment, from memory or its time index. @throws LograftError DISK_READ_FAILED. */
 export async function maxTimestampOfSegment(core: LogCore, segment: Segment): Promise<TimestampOffset> {
   if (segment.maxTimestamp === undefined) {
-    const { timeIndex } = await core.indexesOf(segment);
+    const { timeIndex } = await indexesOf(core, segment);
     segment.maxTimestamp = timeIndex.lastEntry;
   }
   return segment.maxTimestamp;
 }
 
 /** See `PartitionLog.abortedTransactions`. */
-export async function findAborted(
-  core: LogCore,
-  from: Offset,
-  endOffset: Offset,
-): Promise<AbortedTransaction[]> {
-  const aborted: AbortedTransaction[] = [];
-  let segment = core.segments.covering(from) ?? core.segments.first;
-  while (segment !== undefined) {
-    const { transactionIndex } = await core.indexesOf(segment);
-    const part = transactionIndex.collectAborted(from, endOffset);
-    aborted.push(...part.aborted);
-    if (part.isComplete) break;
-    // Its index may have been built over what is left of it, and an abort marker may be in what is not.
-    if (segment.damage !== undefined && segment.damage.position < segment.sizeBytes) {
-      throw corruptError(segment, segment.damage);
+export function findAborted(core: LogCore, from: Offset, endOffset: Offset): Promise<AbortedTransaction[]> {
+  return overSegments(core, async (segments) => {
+    const aborted: AbortedTransaction[] = [];
+    const first = segments.findLastIndex(({ baseOffset }) => baseOffset <= from);
+    for (const segment of segments.slice(Math.max(first, 0))) {
+      const { transactionIndex } = await indexesOf(core, segment);
+      const part = transactionIndex.collectAborted(from, endOffset);
+      aborted.push(...part.aborted);
+      if (part.isComplete) break;
+      // Its index may have been built over what is left of it, and an abort marker may be in what is not.
+      if (segment.damage !== undefined && segment.damage.position < segment.sizeBytes) {
+        throw corruptError(segment, segment.damage);
+      }
     }
-    segment = core.segments.after(segment);
-  }
-  return aborted;
+    return aborted;
+  });
 }
 
 interface RecordSearch {
@@ -96,7 +117,7 @@ async function searchSegment(
   let isRebuilt = false;
   for (let attempt = 0; attempt < MAX_READ_ATTEMPTS; attempt++) {
     const { generation } = core;
-    const position = search.positionIn(await core.indexesOf(segment));
+    const position = search.positionIn(await indexesOf(core, segment));
     const { found, fault } = await findRecord(core, segment, position, (timestamp, offset) =>
       search.isWanted(timestamp, offset),
     );
@@ -109,9 +130,13 @@ async function searchSegment(
     if ((await locateDamage(core, segment)) !== "whole") continue;
     if (isRebuilt) throw corruptError(segment, fault);
     isRebuilt = true;
-    await core.rebuildIndexes(segment);
+    await rebuildIndexes(core, segment);
   }
-  throw new LograftError<ErrorName>("KAFKA_STORAGE_ERROR", tooMuchChange(core.directory), {
+  throw changedTooMuch(core);
+}
+
+function changedTooMuch(core: LogCore): LograftError<ErrorName> {
+  return new LograftError<ErrorName>("KAFKA_STORAGE_ERROR", tooMuchChange(core.directory), {
     context: { directory: core.directory },
     retriable: true,
   });

@@ -5,14 +5,18 @@ import { baseOffsetOf, lastOffsetOf } from "../model/record-batch.ts";
 import { writeAtomically } from "../platform/atomic-file.ts";
 import type { DiskFile } from "../platform/disk.ts";
 import {
+  DELETED_SUFFIX,
   LEADER_EPOCH_FILE,
   parseSegmentFileName,
   SEGMENT_FILE_KINDS,
   segmentFileName,
 } from "./file-names.ts";
+import { reshape } from "./compact-swap.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import { rollMsOf } from "./log-config.ts";
 import { storageError } from "./log-core.ts";
 import type { LogCore } from "./log-core.ts";
+import { indexesOf, rebuildProducers } from "./log-rebuild.ts";
 import { maxTimestampOfSegment } from "./log-search.ts";
 import type { LogWriter } from "./log-writer.ts";
 import { listSnapshots } from "./producer-recovery.ts";
@@ -21,9 +25,6 @@ import { countExpired } from "./retention.ts";
 import type { SegmentAge } from "./retention.ts";
 import { Segment } from "./segment.ts";
 import { findMaxTimestampInFile, INDEX_KINDS } from "./segment-indexes.ts";
-
-/** What follows the name of a file that is to be removed. */
-export const DELETED_SUFFIX = ".deleted";
 
 /** See `PartitionLog.truncateTo`. @throws LograftError KAFKA_STORAGE_ERROR. */
 export async function truncateLog(core: LogCore, writer: LogWriter, offset: Offset): Promise<void> {
@@ -180,30 +181,37 @@ export async function trimLog(
   if (count === 0 || last === undefined) return 0;
   const start = maxOffset(core.logStartOffset, last.endOffset);
   await core.deps.host.persistLogStart(core.options.topicPartition, start);
-  // The log may have been cut, reset or closed while the checkpoint was written.
-  if (core.state !== "open" || core.generation !== generation || core.segments.all()[count - 1] !== last)
-    return 0;
-  core.logStartOffset = maxOffset(core.logStartOffset, start);
-  if (core.epochs?.truncateFromStart(core.logStartOffset) === true) core.areEpochsDirty = true;
-  const removed = core.segments.removeFirst(count);
-  core.forgetDamage();
-  core.notify();
-  const renamed: string[] = [];
-  for (const segment of removed) renamed.push(...(await renameAway(core, segment)));
-  await core.deps.disk.syncDir(core.directory);
-  core.deps.host.removeLater(renamed, config.fileDeleteDelayMs);
-  core.deps.logger.info("segments were deleted by retention", {
-    directory: core.directory,
-    segments: count,
-    logStartOffset: core.logStartOffset,
+  let removedCount = 0;
+  await reshape(core, async () => {
+    // The log may have been cut, reset, compacted or closed while the checkpoint was written.
+    if (core.state !== "open" || core.generation !== generation || core.segments.all()[count - 1] !== last)
+      return;
+    core.logStartOffset = maxOffset(core.logStartOffset, start);
+    if (core.epochs?.truncateFromStart(core.logStartOffset) === true) core.areEpochsDirty = true;
+    const removed = core.segments.removeFirst(count);
+    removedCount = count;
+    core.forgetDamage();
+    core.notify();
+    const renamed: string[] = [];
+    for (const segment of removed) renamed.push(...(await renameAway(core, segment)));
+    await core.deps.disk.syncDir(core.directory);
+    core.deps.host.removeLater(renamed, config.fileDeleteDelayMs);
+    core.deps.logger.info("segments were deleted by retention", {
+      directory: core.directory,
+      segments: count,
+      logStartOffset: core.logStartOffset,
+    });
   });
-  return count;
+  return removedCount;
 }
 
 const NONE = -1 as SegmentAge["maxTimestamp"];
 
-/** Without appends nothing else would ever close the last segment, and its records would never grow old enough to go. */
-async function rollIfIdle(core: LogCore, writer: LogWriter, nowMs: number): Promise<void> {
+/**
+ * Without appends nothing else would ever close the last segment, and its records would never grow old enough to go, nor
+ * be compacted.
+ */
+export async function rollIfIdle(core: LogCore, writer: LogWriter, nowMs: number): Promise<void> {
   const isDue = (): boolean => {
     const active = core.segments.active;
     if (
@@ -214,7 +222,7 @@ async function rollIfIdle(core: LogCore, writer: LogWriter, nowMs: number): Prom
     ) {
       return false;
     }
-    return nowMs - active.createdMs >= core.config.segmentMs || core.logStartOffset >= core.logEndOffset;
+    return nowMs - active.createdMs >= rollMsOf(core.config) || core.logStartOffset >= core.logEndOffset;
   };
   if (!isDue()) return;
   await core.exclusive(async () => {
@@ -293,7 +301,7 @@ interface Cut {
 /** The batch that holds `offset`, or the first one behind it; undefined when damage hides it, which is noted. */
 async function findCut(core: LogCore, segment: Segment, offset: Offset): Promise<Cut | undefined> {
   if (segment.damage !== undefined && segment.damage.offset <= offset) return undefined;
-  const { offsetIndex } = await core.indexesOf(segment);
+  const { offsetIndex } = await indexesOf(core, segment);
   const { files } = core.deps;
   const handle = await files.acquire(segment.logPath, "read");
   try {
@@ -320,7 +328,7 @@ async function walkToCut(
   from: number,
   offset: Offset,
 ): Promise<Cut & { readonly reason?: string }> {
-  const mayHaveGaps = core.config.isCompacting;
+  const { mayHaveGaps } = core.config;
   const reader = new BatchReader(file, from, segment.sizeBytes);
   let expected = from === 0 ? segment.baseOffset : undefined;
   while (await reader.fill()) {
@@ -343,7 +351,7 @@ async function walkToCut(
 /** Makes `segment` the last one and cuts it: bytes, indexes, snapshots, epochs, producer state. */
 async function endLogIn(core: LogCore, segment: Segment, cut: Cut): Promise<void> {
   const { disk, files, host } = core.deps;
-  const indexes = await core.indexesOf(segment);
+  const indexes = await indexesOf(core, segment);
   const { position, end } = cut;
   // A batch goes whole: the log may end below where it was to be cut, and a crash must not take that for a loss.
   if (end < core.logEndOffset) await host.lowerRecoveryPoint(core.options.topicPartition, end);
@@ -373,7 +381,7 @@ async function endLogIn(core: LogCore, segment: Segment, cut: Cut): Promise<void
   setEnd(core, end);
   await removeSnapshotsBehind(core, end);
   if (core.epochs?.truncateFromEnd(end) === true || core.areEpochsDirty) await saveEpochs(core);
-  await core.rebuildProducers(end);
+  await rebuildProducers(core, end);
 }
 
 /**

@@ -8,6 +8,7 @@ import type { QueuedAppend } from "./append-queue.ts";
 import type { FileHandle } from "./file-handle-cache.ts";
 import { LEADER_EPOCH_FILE, PARTITION_METADATA_FILE } from "./file-names.ts";
 import { storageError } from "./log-core.ts";
+import { indexesOf, rebuildProducers } from "./log-rebuild.ts";
 import type { Flushable, LogCore } from "./log-core.ts";
 import { formatPartitionMetadata } from "./partition-metadata.ts";
 import { saveSnapshot } from "./producer-recovery.ts";
@@ -110,7 +111,7 @@ export class LogWriter implements Flushable {
       await this.#roll(first.rollSnapshot);
     if (core.areEpochsDirty) await this.#saveEpochs();
     const segment = this.#active();
-    const indexes = segment.indexes ?? (await core.indexesOf(segment));
+    const indexes = segment.indexes ?? (await indexesOf(core, segment));
     this.#keepIndexes(segment, indexes);
     this.#handle ??= await core.deps.files.acquire(segment.logPath, "write");
     await writeFully(
@@ -233,7 +234,7 @@ export class LogWriter implements Flushable {
     });
     try {
       await this.#cutBack();
-      if (hadProducers) await core.rebuildProducers(core.logEndOffset);
+      if (hadProducers) await rebuildProducers(core, core.logEndOffset);
     } catch (repairError: unknown) {
       core.goOffline(repairError, "a failed append could not be undone");
       return;
@@ -262,7 +263,7 @@ export class LogWriter implements Flushable {
     // Recovery takes a torn segment with another one behind it for damage, so the old one must be whole first.
     await this.#syncTo(core.logEndOffset);
     core.assertOpen();
-    this.#keepIndexes(old, old.indexes ?? (await core.indexesOf(old)));
+    this.#keepIndexes(old, old.indexes ?? (await indexesOf(core, old)));
     old.finishIndexes();
     this.releaseHandle();
     await this.#createSegment(core.logEndOffset);

@@ -7,12 +7,16 @@ import { LEADER_EPOCH_FILE, segmentFileName } from "./file-names.ts";
 import type { EpochEnd } from "./leader-epoch-cache.ts";
 import { appendProduced, appendReplicated } from "./log-appender.ts";
 import type { AppendOrigin, AppendResult } from "./log-appender.ts";
+import { compactLog } from "./compactor.ts";
+import type { CompactOptions, CompactReport } from "./compactor.ts";
+import { findCompactRange } from "./compact-range.ts";
+import type { CompactLimits, CompactRange } from "./compact-range.ts";
 import { LogCore } from "./log-core.ts";
 import type { LogState, PartitionLogDeps, PartitionLogOptions } from "./log-core.ts";
 import { readLog } from "./log-reader.ts";
 import type { ReadLimit, ReadResult } from "./log-reader.ts";
 import { findAborted, findMaxTimestamp, findTimestamp } from "./log-search.ts";
-import { advanceStart, cutDamage, resetLog, trimLog, truncateLog } from "./log-trimmer.ts";
+import { advanceStart, cutDamage, resetLog, rollIfIdle, trimLog, truncateLog } from "./log-trimmer.ts";
 import type { RetentionLimits } from "./log-trimmer.ts";
 import { LogWriter } from "./log-writer.ts";
 import { saveSnapshot } from "./producer-recovery.ts";
@@ -52,6 +56,8 @@ export class PartitionLog {
   readonly #core: LogCore;
   readonly #writer: LogWriter;
   #closing: Promise<void> | undefined;
+  /** The compaction that runs, to be ended before the log is closed. */
+  #compaction: { readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
 
   private constructor(core: LogCore) {
     this.#core = core;
@@ -316,6 +322,40 @@ export class PartitionLog {
     return trimLog(this.#core, this.#writer, nowMs, limits);
   }
 
+  /**
+   * Closes an idle segment that is old enough, and answers what can be compacted now, if anything. The topic must have
+   * compaction. @throws LograftError.
+   */
+  async compactRange(limits: CompactLimits): Promise<CompactRange | undefined> {
+    if (this.#core.state !== "open" || !this.#core.config.isCompacting) return undefined;
+    await rollIfIdle(this.#core, this.#writer, limits.nowMs);
+    // Their index files must be complete before they can be replaced.
+    await this.#writer.sealed();
+    return findCompactRange(this.#core, limits);
+  }
+
+  /**
+   * Compacts what can be compacted now; undefined when that is nothing, or a compaction is running. Beside appends and
+   * reads. @throws LograftError DISK_*, KAFKA_STORAGE_ERROR when it took the log offline; the reason of the signal.
+   */
+  async compact(
+    limits: CompactLimits,
+    options: Omit<CompactOptions, "nowMs">,
+  ): Promise<CompactReport | undefined> {
+    const range = await this.compactRange(limits);
+    if (range === undefined || this.#compaction !== undefined || this.#closing !== undefined)
+      return undefined;
+    const abort = new AbortController();
+    const signal = AbortSignal.any([options.signal, abort.signal]);
+    const running = compactLog(this.#core, range, { ...options, nowMs: limits.nowMs, signal });
+    this.#compaction = { abort, ended: running.then(ignore, ignore) };
+    try {
+      return await running;
+    } finally {
+      this.#compaction = undefined;
+    }
+  }
+
   /** Forgets producers that have been silent too long. */
   expireProducers(): void {
     this.#core.producers?.expire(this.#core.deps.clock.monotonicMs());
@@ -345,6 +385,8 @@ export class PartitionLog {
 
   async #close(): Promise<void> {
     const core = this.#core;
+    const compaction = this.#compaction;
+    compaction?.abort.abort(core.closedError());
     if (core.state === "open") {
       try {
         await core.barred("the log is closing", async () => {
@@ -357,6 +399,7 @@ export class PartitionLog {
     }
     const { failure } = core;
     const wasOffline = core.state === "offline";
+    await compaction?.ended;
     await this.#writer.sealed();
     await core.syncing;
     core.state = "closed";
@@ -400,4 +443,8 @@ export class PartitionLog {
     }
     await disk.syncDir(core.directory);
   }
+}
+
+function ignore(): void {
+  // Who asked for the compaction has its failure; closing only waits for its end.
 }

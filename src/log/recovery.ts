@@ -5,7 +5,9 @@ import { BATCH_HEADER_BYTES, maxTimestampOf } from "../model/record-batch.ts";
 import { isTemporaryName, writeAtomically } from "../platform/atomic-file.ts";
 import { readFully } from "../platform/disk.ts";
 import type { Disk, DiskEntry, DiskFile } from "../platform/disk.ts";
+import { finishSwaps } from "./compact-swap.ts";
 import {
+  DELETED_SUFFIX,
   LEADER_EPOCH_FILE,
   parseSegmentFileName,
   SEGMENT_FILE_KINDS,
@@ -130,7 +132,9 @@ async function findSegments(input: RecoveryInput, deps: RecoveryDeps): Promise<S
   const { disk, logger } = deps;
   const { directory } = input;
   const isThere = (await disk.stat(directory)) !== undefined;
-  const entries: readonly DiskEntry[] = isThere ? await disk.list(directory) : [];
+  let entries: readonly DiskEntry[] = isThere ? await disk.list(directory) : [];
+  const listed = entries.map(({ name }) => name);
+  if (await finishSwaps(directory, listed, deps)) entries = await disk.list(directory);
   const segments: Segment[] = [];
   const unknown: string[] = [];
   const names = new Set(entries.map(({ name }) => name));
@@ -138,7 +142,7 @@ async function findSegments(input: RecoveryInput, deps: RecoveryDeps): Promise<S
     const parsed = parseSegmentFileName(name);
     if (parsed?.kind === "log" && !isDirectory) {
       segments.push(new Segment(directory, parsed.baseOffset, deps.wallMs));
-    } else if (name.endsWith(".deleted") || isTemporaryName(name)) {
+    } else if (name.endsWith(DELETED_SUFFIX) || isTemporaryName(name)) {
       // Left by a crash: the first were deleted in order, the second never became what they were to be.
       await disk.remove(`${directory}/${name}`);
     } else if (parsed === undefined && !KNOWN_FILES.has(name)) {
@@ -324,7 +328,7 @@ async function scanSegment(
         hadLaterBatches: judged.hasLaterBatches,
       });
       await file.truncate(position);
-    } else if (next !== undefined && segment.endOffset !== next.baseOffset && !input.config.isCompacting) {
+    } else if (next !== undefined && segment.endOffset !== next.baseOffset && !input.config.mayHaveGaps) {
       const reason = `it ends at offset ${segment.endOffset}, the next segment begins at ${next.baseOffset}`;
       return { damage: reportDamage(segment, sizeBytes, reason, deps), cutBytes };
     } else if (next === undefined && segment.endOffset < input.recoveryPoint) {

@@ -17,7 +17,7 @@ export interface ScrubLogs {
   /** The log if it is open now. */
   find(topicPartition: TopicPartition): PartitionLog | undefined;
   directoryOf(topicPartition: TopicPartition): string;
-  configOf(topic: string): LogConfig;
+  configOf(topicPartition: TopicPartition): LogConfig;
   /** Opens a log whose files look damaged; undefined for one that the metadata does not know (H28). @throws LograftError */
   open(topicPartition: TopicPartition): Promise<PartitionLog | undefined>;
 }
@@ -124,7 +124,7 @@ export class ScrubPass {
   async #checkFiles(topicPartition: TopicPartition): Promise<ScrubCount & { readonly isDamaged: boolean }> {
     const { disk, logs } = this.#deps;
     const directory = logs.directoryOf(topicPartition);
-    const mayHaveGaps = logs.configOf(topicPartition.topic).isCompacting;
+    const mayHaveGaps = logs.configOf(topicPartition).mayHaveGaps;
     const count = { segments: 0, sizeBytes: 0, isDamaged: false };
     if ((await disk.stat(directory)) === undefined) return count;
     const bases: Offset[] = [];

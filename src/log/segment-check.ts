@@ -15,13 +15,14 @@ export async function checkSegment(
   segment: Segment,
   options: DamageScanOptions = {},
 ): Promise<SegmentCondition> {
+  await core.swapping;
   const { generation } = core;
   const { baseOffset, endOffset, sizeBytes, damage } = segment;
   const extent = {
     baseOffset,
     sizeBytes: damage?.position ?? sizeBytes,
     endOffset: damage?.offset ?? endOffset,
-    mayHaveGaps: core.config.isCompacting,
+    mayHaveGaps: core.config.mayHaveGaps,
   };
   let found: SegmentDamage | undefined;
   try {

@@ -52,9 +52,15 @@ export async function readIndexes(
 
 /**
  * Writes the index files and makes them durable. Not atomic and need not be: until it has resolved the recovery point
- * stays at or below this segment, so that after a crash recovery builds them again.
+ * stays at or below this segment, so that after a crash recovery builds them again. `suffix`: what follows their names
+ * until they are renamed.
  */
-export async function saveIndexes(disk: Disk, segment: Segment, indexes: SegmentIndexes): Promise<void> {
+export async function saveIndexes(
+  disk: Disk,
+  segment: Segment,
+  indexes: SegmentIndexes,
+  suffix = "",
+): Promise<void> {
   const { offsetIndex, timeIndex, transactionIndex } = indexes;
   // Copies, because appends go on while the files are written.
   const contents = {
@@ -63,7 +69,7 @@ export async function saveIndexes(disk: Disk, segment: Segment, indexes: Segment
     txnindex: copyBytes(transactionIndex.bytes()),
   };
   segment.hasIndexFiles = true;
-  for (const kind of INDEX_KINDS) await replaceContent(disk, segment.pathOf(kind), contents[kind]);
+  for (const kind of INDEX_KINDS) await replaceContent(disk, segment.pathOf(kind) + suffix, contents[kind]);
 }
 
 /**
@@ -92,7 +98,7 @@ export async function buildIndexes(
     ({ buffer, at, size, position }) => {
       const baseOffset = baseOffsetOf(buffer, at);
       // No checksum covers the base offset; where nothing is compacted a hole tells that it is wrong.
-      if (baseOffset !== segment.endOffset && !config.isCompacting) {
+      if (baseOffset !== segment.endOffset && !config.mayHaveGaps) {
         gap = {
           position,
           reason: "offset",

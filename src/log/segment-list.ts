@@ -53,6 +53,23 @@ export class SegmentList {
     this.#segments.push(segment);
   }
 
+  /** Puts `copy` in the place of `originals`, neighbours of which none is the active segment. */
+  replace(originals: readonly Segment[], copy: Segment): void {
+    const [first] = originals;
+    const at = first === undefined ? -1 : this.#segments.indexOf(first);
+    const isRun = originals.every((original, index) => this.#segments[at + index] === original);
+    assert(
+      at >= 0 && isRun && at + originals.length < this.#segments.length,
+      "not a run of sealed segments",
+      {
+        at,
+        count: originals.length,
+      },
+    );
+    this.#take(at, originals.length);
+    this.#segments.splice(at, 0, copy);
+  }
+
   /** Takes the oldest `count` segments out; never the active one. */
   removeFirst(count: number): Segment[] {
     assert(count < this.#segments.length, "the active segment is not removed", { count });

@@ -225,8 +225,12 @@ describe("a pass", () => {
 });
 
 describe("the schedule", () => {
-  /** Retention and checkpoints sleep while the scrub is watched. */
-  const QUIET = { checkpointIntervalMs: 1000 * DAY, retentionIntervalMs: 1000 * DAY };
+  /** Retention, compaction and checkpoints sleep while the scrub is watched. */
+  const QUIET = {
+    checkpointIntervalMs: 1000 * DAY,
+    retentionIntervalMs: 1000 * DAY,
+    compactionIntervalMs: 1000 * DAY,
+  };
   const passes = (lines: readonly { message: string }[]): number =>
     lines.filter(({ message }) => message === "all segments were scrubbed").length;
 
@@ -234,7 +238,7 @@ describe("the schedule", () => {
     const m = new SimMachine();
     const before = m.scheduler.pendingCount;
     const manager = await start(m, { ...QUIET, scrubIntervalMs: 0 });
-    expect(m.scheduler.pendingCount).toBe(before + 2);
+    expect(m.scheduler.pendingCount).toBe(before + 3);
     await m.run(manager.close());
   });
 
@@ -246,7 +250,7 @@ describe("the schedule", () => {
     await m.scheduler.advance(590_000);
     expect(passes(lines)).toBe(0);
     await m.scheduler.advance(20_000);
-    expect([passes(lines), m.scheduler.pendingCount]).toEqual([1, 3]);
+    expect([passes(lines), m.scheduler.pendingCount]).toEqual([1, 4]);
     await m.scheduler.advance(DAY - 20_000);
     expect(passes(lines)).toBe(1);
     await m.scheduler.advance(20_000);
