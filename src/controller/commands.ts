@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import { randomTopicId, UUID_BYTES } from "../model/ids.ts";
 import type { Random } from "../platform/random.ts";
@@ -53,6 +54,14 @@ const COMMANDS: Commands = {
   createTopics: (image, { topics, validateOnly }, { rules, random }) => {
     const topicIds = topics.map(() => randomTopicId(random.bytes(UUID_BYTES)));
     return answered(decideCreateTopics(image, { topics, topicIds, validateOnly }, rules));
+  },
+  createInternalTopic: (image, topic, { rules, random }) => {
+    const topicIds = [randomTopicId(random.bytes(UUID_BYTES))];
+    const command = { topics: [topic], topicIds, validateOnly: false, isInternal: true };
+    const { records, response } = decideCreateTopics(image, command, rules);
+    const [result] = response;
+    assert(result !== undefined, "a topic without a result", { name: topic.name });
+    return answered({ records, response: result });
   },
   deleteTopics: (image, { names }) => answered(decideDeleteTopics(image, names)),
   addPartitions: (image, request, { rules }) => answered(decideAddPartitions(image, request, rules)),

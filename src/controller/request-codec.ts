@@ -42,6 +42,7 @@ import type { NewTopic } from "./topics.ts";
  *   14 cancelReassignments  partitions? list of (topic, partition i32)
  *   15 drainBroker          nodeId i32, isDrained u8
  *   16 reportDamage         nodeId i32, brokerEpoch i64, list of (topicId 16, partition i32)
+ *   17 createInternalTopic  as a topic of createTopics
  */
 const VERSION = 1;
 
@@ -63,6 +64,7 @@ export const REQUEST_IDS = {
   cancelReassignments: 14,
   drainBroker: 15,
   reportDamage: 16,
+  createInternalTopic: 17,
 } as const satisfies Readonly<Record<RequestType, number>>;
 
 const TYPES: ReadonlyMap<number, RequestType> = new Map(
@@ -116,6 +118,10 @@ const CODECS: Codecs = {
       topics: readList(reader, () => readNewTopic(reader)),
       validateOnly: reader.bool(),
     }),
+  },
+  createInternalTopic: {
+    write: (out, topic) => writeNewTopic(out, topic),
+    read: (reader) => ({ type: "createInternalTopic", ...readNewTopic(reader) }),
   },
   deleteTopics: {
     write: (out, { names }) => writeTexts(out, names),

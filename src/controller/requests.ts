@@ -23,6 +23,8 @@ export interface FeatureResult {
 interface RequestFields {
   /** Each topic succeeds or fails alone; those that succeed come into being in one commit. */
   readonly createTopics: { readonly topics: readonly NewTopic[]; readonly validateOnly: boolean };
+  /** One of the topics that coordinators keep their state in, which no client can create. Brokers only. */
+  readonly createInternalTopic: NewTopic;
   readonly deleteTopics: { readonly names: readonly string[] };
   readonly addPartitions: AddPartitionsCommand;
   readonly alterConfigs: AlterConfigsCommand;
@@ -50,6 +52,7 @@ interface RequestFields {
 export interface ControllerResults {
   /** One for each topic, in the order of the request. */
   readonly createTopics: readonly TopicResult[];
+  readonly createInternalTopic: TopicResult;
   readonly deleteTopics: readonly TopicResult[];
   readonly addPartitions: TopicResult;
   readonly alterConfigs: TopicResult;

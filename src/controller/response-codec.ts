@@ -32,7 +32,8 @@ import type { QuorumReplica } from "./voter-control.ts";
  * `request-codec`; an outcome is an error code i16 and a text:
  *
  *   createTopics, deleteTopics   list of topic
- *   addPartitions, alterConfigs  topic: name, topicId 16, partitions i32, replicationFactor i32, outcome
+ *   addPartitions, alterConfigs, createInternalTopic
+ *                                topic: name, topicId 16, partitions i32, replicationFactor i32, outcome
  *   allocateProducerIds          first i64, end i64
  *   electLeaders                 list of (topic, partition i32, leaderId i32, outcome)
  *   updateFeature                name, level i32, min i32, max i32
@@ -115,6 +116,7 @@ const REASSIGNMENTS = {
 
 const CODECS: Codecs = {
   createTopics: TOPICS,
+  createInternalTopic: TOPIC,
   deleteTopics: TOPICS,
   addPartitions: TOPIC,
   alterConfigs: TOPIC,

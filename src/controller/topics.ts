@@ -51,6 +51,8 @@ export interface CreateTopicsCommand {
   readonly topicIds: readonly TopicId[];
   /** Answer as if, and log nothing. */
   readonly validateOnly: boolean;
+  /** A coordinator asks: the topics are internal ones, which are refused otherwise. */
+  readonly isInternal?: boolean;
 }
 
 /** Creates what can be created; each topic succeeds or fails alone, and those that succeed come into being together. */
@@ -71,7 +73,7 @@ export function decideCreateTopics(
     const shape = { name: topic.name, partitions, replicationFactor };
     const topicId = command.topicIds[position] ?? ZERO_TOPIC_ID;
     const refusal =
-      nameRefusal(image, topic.name, repeated, formsTaken) ??
+      nameRefusal(image, topic.name, { repeated, formsTaken, isInternal: command.isInternal === true }) ??
       countRefusal(topic.name, partitions, partitionCount, rules) ??
       replicationRefusal(image, topic.name, replicationFactor, supply) ??
       configRefusal(topic, rules);
@@ -193,12 +195,16 @@ function pushPartitions(records: MetadataRecord[], topicId: TopicId, placement: 
 function nameRefusal(
   image: MetadataImage,
   name: string,
-  repeated: ReadonlySet<string>,
-  formsTaken: ReadonlyMap<string, string>,
+  request: {
+    readonly repeated: ReadonlySet<string>;
+    readonly formsTaken: ReadonlyMap<string, string>;
+    readonly isInternal: boolean;
+  },
 ): ItemOutcome | undefined {
+  const { repeated, formsTaken, isInternal } = request;
   const validity = validateTopicName(name);
   if (!validity.ok) return failure("INVALID_TOPIC_EXCEPTION", validity.reason);
-  if (INTERNAL_TOPICS.has(name)) return internalRefusal(name, "created");
+  if (INTERNAL_TOPICS.has(name) !== isInternal) return internalRefusal(name, "created");
   if (repeated.has(name)) return repeatRefusal(name);
   if (image.topic(name) !== undefined) {
     return failure(

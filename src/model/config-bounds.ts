@@ -20,8 +20,8 @@ export const LARGEST_BYTES = Number.MAX_SAFE_INTEGER;
 export const FLUSH_POLICIES = ["ack", "interval", "os"] as const;
 /** Whose clock the timestamp of a record is from. */
 export const TIMESTAMP_TYPES = ["CreateTime", "LogAppendTime"] as const;
-/** Compaction is not among them yet: refusing it is better than a topic that grows for ever. */
-export const CLEANUP_POLICIES = ["delete"] as const;
+/** Whether old records go by age and size, or by a newer record of their key, or by both. */
+export const CLEANUP_POLICIES = ["delete", "compact", "compact,delete"] as const;
 /** A segment file is indexed by 32-bit positions. */
 export const SEGMENT_BYTES = { min: 14, max: INT32_MAX } as const;
 /** Of a batch: its header at least. */

@@ -16,7 +16,9 @@ import {
   SPAN_OR_UNLIMITED,
   BYTES_OR_UNLIMITED,
 } from "./config-bounds.ts";
+import { CLEANER_CONFIG_KEYS } from "./cleaner-config-keys.ts";
 import { configKey, optionalConfigKey } from "./config-key.ts";
+import { GROUP_CONFIG_KEYS } from "./group-config-keys.ts";
 import {
   addressListValue,
   booleanValue,
@@ -217,7 +219,7 @@ export const BROKER_CONFIG_KEYS = {
     "log.cleanup.policy",
     choiceValue(CLEANUP_POLICIES),
     "delete",
-    "What happens to old records: deleted by age and size.",
+    "What happens to old records: `delete`: they go by age and size; `compact`: the last record of each key stays, older ones go.",
   ),
   logIndexIntervalBytes: configKey(
     "log.index.interval.bytes",
@@ -339,4 +341,6 @@ export const BROKER_CONFIG_KEYS = {
     String(256 * MIB),
     "Memory for requests that are not answered yet; past it no connection is read until some are.",
   ),
+  ...CLEANER_CONFIG_KEYS,
+  ...GROUP_CONFIG_KEYS,
 } as const;

@@ -5,6 +5,7 @@ export type ConfigKind =
   | "integer"
   | "duration"
   | "size"
+  | "ratio"
   | "boolean"
   | "choice"
   | "text"
@@ -93,6 +94,16 @@ export function sizeValue(bounds: NumberBounds): ConfigValue<number> {
     bounds,
     SIZE_UNITS,
     "bytes, or a number with kB, MB, GB, TB, KiB, MiB, GiB or TiB",
+  );
+}
+
+/** A part of a whole: 0 to 1. */
+export function ratioValue(): ConfigValue<number> {
+  return makeValue(
+    "ratio",
+    "a number, 0 to 1",
+    (text) => (/^(?:0|1|[01]?\.\d{1,9})$/.test(text) && Number(text) <= 1 ? Number(text) : undefined),
+    String,
   );
 }
 

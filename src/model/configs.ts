@@ -148,6 +148,10 @@ const TOPIC_DEFAULT_KEYS: { readonly [Property in keyof TopicConfig]: readonly s
   cleanupPolicy: ["log.cleanup.policy"],
   retentionMs: ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
   retentionBytes: ["log.retention.bytes"],
+  minCleanableDirtyRatio: ["log.cleaner.min.cleanable.ratio"],
+  minCompactionLagMs: ["log.cleaner.min.compaction.lag.ms"],
+  maxCompactionLagMs: ["log.cleaner.max.compaction.lag.ms"],
+  deleteRetentionMs: ["log.cleaner.delete.retention.ms"],
   segmentBytes: ["log.segment.bytes"],
   segmentMs: ["log.roll.ms", "log.roll.hours"],
   indexIntervalBytes: ["log.index.interval.bytes"],
@@ -172,6 +176,10 @@ function topicDefaults(broker: BrokerConfig): TopicConfig {
     cleanupPolicy: broker.logCleanupPolicy,
     retentionMs: brokerRetentionMs(broker),
     retentionBytes: broker.logRetentionBytes,
+    minCleanableDirtyRatio: broker.logCleanerMinCleanableRatio,
+    minCompactionLagMs: broker.logCleanerMinCompactionLagMs,
+    maxCompactionLagMs: broker.logCleanerMaxCompactionLagMs,
+    deleteRetentionMs: broker.logCleanerDeleteRetentionMs,
     segmentBytes: broker.logSegmentBytes,
     segmentMs: brokerRollMs(broker),
     indexIntervalBytes: broker.logIndexIntervalBytes,
@@ -200,6 +208,14 @@ function crossChecks(config: BrokerConfig): ConfigError[] {
   if (config.messageMaxBytes > config.logSegmentBytes) {
     const message = `message.max.bytes = ${config.messageMaxBytes} is more than log.segment.bytes = ${config.logSegmentBytes}; allowed: a batch fits into a segment`;
     errors.push({ key: "message.max.bytes", message });
+  }
+  if (config.groupMinSessionTimeoutMs > config.groupMaxSessionTimeoutMs) {
+    const message = `group.min.session.timeout.ms = ${config.groupMinSessionTimeoutMs} is more than group.max.session.timeout.ms = ${config.groupMaxSessionTimeoutMs}; allowed: at most that`;
+    errors.push({ key: "group.min.session.timeout.ms", message });
+  }
+  if (config.groupConsumerHeartbeatIntervalMs >= config.groupConsumerSessionTimeoutMs) {
+    const message = `group.consumer.heartbeat.interval.ms = ${config.groupConsumerHeartbeatIntervalMs} is not less than group.consumer.session.timeout.ms = ${config.groupConsumerSessionTimeoutMs}; allowed: less than that`;
+    errors.push({ key: "group.consumer.heartbeat.interval.ms", message });
   }
   return errors;
 }

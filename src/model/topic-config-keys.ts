@@ -11,16 +11,24 @@ import {
   BYTES_OR_UNLIMITED,
 } from "./config-bounds.ts";
 import { optionalConfigKey } from "./config-key.ts";
-import { booleanValue, choiceValue, durationValue, integerValue, sizeValue } from "./config-values.ts";
+import {
+  booleanValue,
+  choiceValue,
+  durationValue,
+  integerValue,
+  ratioValue,
+  sizeValue,
+} from "./config-values.ts";
 
 const DYNAMIC = { isDynamic: true } as const;
+const COMPACTION = { ...DYNAMIC, since: "0.4.0" } as const;
 
 /** The keys that a topic can override, by the property of the typed configuration. Defaults come from the broker. */
 export const TOPIC_CONFIG_KEYS = {
   cleanupPolicy: optionalConfigKey(
     "cleanup.policy",
     choiceValue(CLEANUP_POLICIES),
-    "What happens to old records: deleted by age and size.",
+    "What happens to old records: `delete`: they go by age and size; `compact`: the last record of each key stays, older ones go, and records without a key are refused.",
     DYNAMIC,
   ),
   retentionMs: optionalConfigKey(
@@ -34,6 +42,30 @@ export const TOPIC_CONFIG_KEYS = {
     sizeValue(BYTES_OR_UNLIMITED),
     "Size of a partition past which its oldest segments are deleted; -1: no limit.",
     DYNAMIC,
+  ),
+  minCleanableDirtyRatio: optionalConfigKey(
+    "min.cleanable.dirty.ratio",
+    ratioValue(),
+    "Part of a partition's closed segments that must be new before it is compacted.",
+    COMPACTION,
+  ),
+  minCompactionLagMs: optionalConfigKey(
+    "min.compaction.lag.ms",
+    durationValue(SPAN),
+    "How long a record surely stays in a compacted topic, though a later one has its key.",
+    COMPACTION,
+  ),
+  maxCompactionLagMs: optionalConfigKey(
+    "max.compaction.lag.ms",
+    durationValue({ ...SPAN_OR_UNLIMITED, min: 1 }),
+    "Age of a record at which its partition is compacted however little is new, and its segment closed for it; -1: no limit.",
+    COMPACTION,
+  ),
+  deleteRetentionMs: optionalConfigKey(
+    "delete.retention.ms",
+    durationValue(SPAN),
+    "How long a record without a value, which deletes its key, stays after a compaction, for readers that are behind.",
+    COMPACTION,
   ),
   segmentBytes: optionalConfigKey(
     "segment.bytes",

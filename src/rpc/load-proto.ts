@@ -8,7 +8,7 @@ import { operationError } from "../base/errors.ts";
 /** The proto folder lies beside `src` and beside `dist`, so one relative path serves both. */
 const PROTO_ROOT = fileURLToPath(new URL("../../proto/", import.meta.url));
 
-const PROTO_FILES = ["lograft/v1/client.proto", "lograft/v1/admin.proto"];
+const PROTO_FILES = ["lograft/v1/client.proto", "lograft/v1/admin.proto", "lograft/v1/group.proto"];
 
 /** camelCase names, numbers for 64 bits and for enums, every field present except unset optionals and oneofs. */
 const LOAD_OPTIONS: Options = {

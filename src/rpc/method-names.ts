@@ -2,6 +2,9 @@
 export const PRODUCE_METHOD = "/lograft.v1.ClientService/Produce";
 export const FETCH_METHOD = "/lograft.v1.ClientService/Fetch";
 
+/** Heartbeats of a group member, over grpc-js; `membership-codec.ts` has its messages. */
+export const MEMBERSHIP_METHOD = "/lograft.v1.GroupService/Membership";
+
 /** The methods of the peer port. All have codecs of our own, and one handler serves each on both lanes. */
 export const HELLO_METHOD = "/lograft.v1.PeerService/Hello";
 export const RAFT_METHOD = "/lograft.v1.PeerService/Raft";

@@ -35,6 +35,7 @@ const REQUESTS: { readonly [Type in RequestType]: fc.Arbitrary<RequestOf<Type>> 
     topics: fc.array(newTopics, { maxLength: 4 }),
     validateOnly: fc.boolean(),
   }),
+  createInternalTopic: newTopics.map((topic) => ({ type: "createInternalTopic" as const, ...topic })),
   deleteTopics: fc.record({ type: fc.constant("deleteTopics"), names: fc.array(texts, { maxLength: 4 }) }),
   addPartitions: fc.record({
     type: fc.constant("addPartitions"),

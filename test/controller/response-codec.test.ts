@@ -78,6 +78,7 @@ const RESULTS: { readonly [Type in RequestType]: fc.Arbitrary<ControllerResults[
   createTopics: fc.array(topicResults, { maxLength: 4 }),
   deleteTopics: fc.array(topicResults, { maxLength: 4 }),
   addPartitions: topicResults,
+  createInternalTopic: topicResults,
   alterConfigs: topicResults,
   allocateProducerIds: fc.record({ first: counts, end: counts }),
   electLeaders: fc.array(electionResults, { maxLength: 4 }),

@@ -147,7 +147,11 @@ describe("the configuration of a topic", () => {
   });
 
   test.each<readonly [string, string, RegExp]>([
-    ["cleanup.policy", "compact", /cleanup\.policy = "compact" is not valid; allowed: only delete/],
+    [
+      "cleanup.policy",
+      "squash",
+      /cleanup\.policy = "squash" is not valid; allowed: one of delete, compact, compact,delete/,
+    ],
     ["compression.type", "zstd", /allowed: only producer/],
     ["retention.msec", "1", /did you mean retention\.ms/],
     ["segment.bytes", "4GiB", /allowed: bytes/],

@@ -1,16 +1,16 @@
 import { fileURLToPath } from "node:url";
 
-import { loadSync, type Type } from "protobufjs";
+import { Root, type Type } from "protobufjs";
 import { expect, test } from "vitest";
 
 import { loadProto, protoService, withPassThrough } from "../../src/rpc/load-proto.ts";
 import * as client from "../../src/rpc/messages.ts";
 import { ADMIN_MESSAGES, type Keys } from "./admin-message-keys.ts";
+import { GROUP_MESSAGES } from "./group-message-keys.ts";
 
-const root = loadSync([
-  fileURLToPath(new URL("../../proto/lograft/v1/client.proto", import.meta.url)),
-  fileURLToPath(new URL("../../proto/lograft/v1/admin.proto", import.meta.url)),
-]);
+const protoRoot = new Root();
+protoRoot.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../proto/${target}`, import.meta.url));
+const root = protoRoot.loadSync(["client", "admin", "group"].map((name) => `lograft/v1/${name}.proto`));
 
 const errorInfo: Keys<client.ErrorInfo> = {
   errorCode: 1,
@@ -211,6 +211,7 @@ const MESSAGES: Readonly<Record<string, object>> = {
   SubscribeResponse: subscribeResponse,
   InitProducerRequest: {},
   ...ADMIN_MESSAGES,
+  ...GROUP_MESSAGES,
 };
 
 /** Fields, and the names of real oneofs, as proto-loader gives them. */
