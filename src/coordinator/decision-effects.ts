@@ -1,0 +1,31 @@
+import { assert } from "../base/assert.ts";
+import { PendingReply } from "./pending-reply.ts";
+import type { Waiter } from "./pending-reply.ts";
+import type { CoordinatorRecord, Effects, RecordCodec, ReplyTo, Shard } from "./shard.ts";
+
+/** Collects what one decision does; see `Effects`. */
+export class DecisionEffects<Record> implements Effects<Record> {
+  /** As they go into the log, in order. */
+  readonly records: CoordinatorRecord[] = [];
+  /** Answered, in order. */
+  readonly replies: Waiter[] = [];
+  readonly #shard: Shard<Record>;
+  readonly #codec: RecordCodec<Record>;
+
+  constructor(deps: { readonly shard: Shard<Record>; readonly codec: RecordCodec<Record> }) {
+    this.#shard = deps.shard;
+    this.#codec = deps.codec;
+  }
+
+  record(record: Record): void {
+    // Before the replay: what cannot be written must not change the state.
+    this.records.push(this.#codec.encode(record));
+    this.#shard.replay(record);
+  }
+
+  reply<Response>(to: ReplyTo<Response>, response: Response): void {
+    assert(to instanceof PendingReply, "an answer to nobody", { to });
+    to.answer(response);
+    this.replies.push(to);
+  }
+}
