@@ -21,6 +21,7 @@ import { ProducersHandler } from "./handlers/producers.ts";
 import { PublishHandler } from "./handlers/publish.ts";
 import { TopicsHandler } from "./handlers/topics.ts";
 import { FullDiskWatch } from "./full-disk-watch.ts";
+import { GroupCoordinator } from "./group-coordinator.ts";
 import type { MetadataCalls } from "./metadata-calls.ts";
 import { IsrUpdates } from "./isr-updates.ts";
 import { MetadataNode } from "./metadata-node.ts";
@@ -44,6 +45,7 @@ export interface BrokerParts extends Handlers {
   readonly repair: ReplicaRepair;
   readonly watermarks: WatermarkCheckpoint;
   readonly fullDisk: FullDiskWatch;
+  readonly groups: GroupCoordinator;
   readonly failure: Promise<Error>;
 }
 
@@ -76,6 +78,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
   const hosted: {
     table?: PartitionTable;
     replicas?: ReplicaManager;
+    groups?: GroupCoordinator;
     node?: MetadataNode;
     isrUpdates?: IsrUpdates;
   } = {};
@@ -89,6 +92,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
       platform,
       logger,
       configOf: (topic) => hosted.table?.topic(topic)?.logConfig,
+      highWatermarkOf: (topicPartition) => hosted.table?.committedEndOf(topicPartition),
       onFailure: (error) => failure.resolve(error),
       onDiskFull: () => fullDisk.noteFull(),
     },
@@ -99,6 +103,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
       if (hosted.table === undefined) removed.push(...delta.removed);
       else hosted.table.apply(delta);
       hosted.replicas?.apply(delta);
+      hosted.groups?.apply(delta);
       if (delta.brokers.length > 0) hosted.isrUpdates?.brokersChanged();
     };
     const senders = new ReplicaSenders(
@@ -153,6 +158,11 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     hosted.table = table;
     const replicas = replicaManagerOf(config, deps, node, table);
     hosted.replicas = replicas;
+    const groups = new GroupCoordinator(
+      { ...self, config },
+      { metadata, table, clock, random: platform.random, logger },
+    );
+    hosted.groups = groups;
     for (const { topicPartition, topicId } of await findLeftovers(
       node.image,
       removed,
@@ -161,7 +171,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     )) {
       table.deleteFiles(topicPartition.topic, topicId, [topicPartition.partition]);
     }
-    const replication = { replicas, isrUpdates, repair, watermarks, senders, fullDisk };
+    const replication = { replicas, isrUpdates, repair, watermarks, senders, fullDisk, groups };
     return {
       logs,
       table,

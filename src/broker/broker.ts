@@ -31,6 +31,7 @@ import type { SubscribeCall, SubscribeSink, Subscription } from "./handlers/subs
 import type { TopicDescription, TopicListing } from "./handlers/topics.ts";
 import type { Partition } from "./partition.ts";
 import type { PeerEndpoint } from "./peer-endpoint.ts";
+import type { GroupCoordinator } from "./group-coordinator.ts";
 import { WorkGate } from "./work-gate.ts";
 
 export type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
@@ -127,6 +128,7 @@ export class Broker implements AsyncDisposable {
     ]);
     this.#brokerEpoch = brokerEpoch;
     this.#parts.replicas.start();
+    this.#parts.groups.start();
     this.#gate.open();
     const { topicCount, partitionCount } = this.image;
     this.#logger.info("broker is up", {
@@ -150,6 +152,11 @@ export class Broker implements AsyncDisposable {
   /** The cluster as a whole: also answered while this broker has not joined or has lost its quorum. */
   get cluster(): ClusterOperations {
     return this.#parts.cluster;
+  }
+
+  /** Consumer groups: those that this broker coordinates, and where the others are. */
+  get groups(): GroupCoordinator {
+    return this.#parts.groups;
   }
 
   get state(): BrokerState {
@@ -278,6 +285,7 @@ export class Broker implements AsyncDisposable {
     if (this.#brokerEpoch !== undefined) await node.leave(LEAVE_TIMEOUT_MS);
     this.#gate.shut();
     fetch.close(operationError("CLOSED", "the broker is stopping; ask another one", { retriable: true }));
+    await this.#parts.groups.close();
     const isEmpty = await this.#gate.empty(this.#platform.clock, this.#config.config.shutdownTimeoutMs);
     if (!isEmpty)
       this.#logger.warn("calls are still in progress and are cut off", { calls: this.#gate.count });

@@ -188,6 +188,12 @@ export class PartitionTable {
     }
   }
 
+  /** Up to where the records of a partition are committed, as far as is known here; undefined while nobody uses it. */
+  committedEndOf({ topic, partition }: TopicPartition): Offset | undefined {
+    const state = this.#topics.get(topic)?.partitions[partition];
+    return state?.isReplicated === true ? state.highWatermark : state?.openLog?.durableEndOffset;
+  }
+
   /** Resolves when no deletion is under way. */
   async idle(): Promise<void> {
     while (this.#deletions.size > 0) await Promise.all(this.#deletions.values());

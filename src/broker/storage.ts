@@ -8,6 +8,7 @@ import type { MetadataImage, TopicImage } from "../metadata/image.ts";
 import { effectiveTopicConfig } from "../model/configs.ts";
 import type { BrokerConfig } from "../model/configs.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
+import type { Offset } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
 import { readIfPresent } from "../platform/atomic-file.ts";
 import type { Platform } from "../platform/platform.ts";
@@ -27,6 +28,8 @@ export interface StorageDeps {
   readonly logger: Logger;
   /** Settings of a topic that the metadata knows. */
   readonly configOf: (topic: string) => LogConfig | undefined;
+  /** See `LogManagerDeps`. */
+  readonly highWatermarkOf: (topicPartition: TopicPartition) => Offset | undefined;
   /** A disk failed under the logs. */
   readonly onFailure: (error: Error) => void;
   /** An append found the disk full. Must only take note. */
@@ -45,7 +48,7 @@ export interface Leftover {
  */
 export async function openLogs(options: StorageOptions, deps: StorageDeps): Promise<LogManager> {
   const { directory, nodeId, config } = options;
-  const { platform, logger, configOf, onFailure, onDiskFull } = deps;
+  const { platform, logger, configOf, highWatermarkOf, onFailure, onDiskFull } = deps;
   await refuseOlderStore(directory, platform);
   return LogManager.open(
     {
@@ -58,6 +61,9 @@ export async function openLogs(options: StorageOptions, deps: StorageDeps): Prom
       retentionIntervalMs: config.logRetentionCheckIntervalMs,
       scrubIntervalMs: config.logScrubIntervalMs,
       scrubBytesPerSecond: config.logScrubBytesPerSecond,
+      compactionIntervalMs: config.logCleanerBackoffMs,
+      compactionBytesPerSecond: config.logCleanerIoMaxBytesPerSecond,
+      compactionDedupeBytes: config.logCleanerDedupeBufferSize,
       sabotage: logSabotageOf(options.sabotage),
     },
     {
@@ -66,6 +72,7 @@ export async function openLogs(options: StorageOptions, deps: StorageDeps): Prom
       random: platform.random,
       logger,
       configOf,
+      highWatermarkOf,
       onDirectoryOffline: onFailure,
       onDiskFull,
     },

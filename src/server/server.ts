@@ -8,6 +8,7 @@ import { DirectServer } from "../rpc/stream/direct-server.ts";
 import { Draining } from "./grpc/draining.ts";
 import { fetchStreamHandler } from "./grpc/fetch-stream.ts";
 import { GrpcServer } from "./grpc/grpc-server.ts";
+import { membershipStreamHandler } from "./grpc/membership-stream.ts";
 import { produceStreamHandler } from "./grpc/produce-stream.ts";
 import { Listener } from "./listener.ts";
 
@@ -53,6 +54,7 @@ export class Server {
       { ...deps, budget, draining },
     );
     const fetch = fetchStreamHandler({ ...deps });
+    const membership = membershipStreamHandler({ ...deps, draining });
     const direct = new DirectServer(
       {
         maxMessageBytes,
@@ -63,7 +65,10 @@ export class Server {
     );
     direct.handle(PRODUCE_METHOD, produce, { budget });
     direct.handle(FETCH_METHOD, fetch);
-    const grpc = new GrpcServer({ maxMessageBytes, config, produce, fetch, budget, draining }, deps);
+    const grpc = new GrpcServer(
+      { maxMessageBytes, config, produce, fetch, membership, budget, draining },
+      deps,
+    );
     const listener = new Listener(
       {
         host: options.host,

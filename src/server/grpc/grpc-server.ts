@@ -13,18 +13,21 @@ import { grpcJsBidiHandler } from "../../rpc/stream/grpc-js-server.ts";
 import { adminMethods } from "./admin-service.ts";
 import { clientUnaryMethods } from "./client-service.ts";
 import type { Draining } from "./draining.ts";
+import { groupUnaryMethods } from "./group-service.ts";
 import { InjectedServer } from "./injected-server.ts";
 import { addLazyReflection } from "./lazy-reflection.ts";
 import { plainRecordMethods } from "./plain-records.ts";
 
 const CLIENT_SERVICE = "lograft.v1.ClientService";
 const ADMIN_SERVICE = "lograft.v1.AdminService";
+const GROUP_SERVICE = "lograft.v1.GroupService";
 
 export interface GrpcServerOptions {
   readonly maxMessageBytes: number;
   readonly config: BrokerConfig;
   readonly produce: StreamHandler;
   readonly fetch: StreamHandler;
+  readonly membership: StreamHandler;
   readonly budget: ByteBudget;
   readonly draining: Draining;
 }
@@ -36,6 +39,7 @@ export class GrpcServer {
     "": "SERVING",
     [CLIENT_SERVICE]: "SERVING",
     [ADMIN_SERVICE]: "SERVING",
+    [GROUP_SERVICE]: "SERVING",
   });
 
   constructor(
@@ -62,6 +66,10 @@ export class GrpcServer {
       clientMethods,
     );
     this.#server.addService(protoService(ADMIN_SERVICE), adminMethods(deps));
+    this.#server.addService(withPassThrough(protoService(GROUP_SERVICE), ["Membership"]), {
+      ...groupUnaryMethods(deps),
+      Membership: grpcJsBidiHandler(options.membership, streamOptions, deps),
+    });
     this.#health.addToServer(this.#server.server);
     if (options.config.grpcReflection) addLazyReflection(this.#server.server, loadProto);
   }
@@ -73,7 +81,8 @@ export class GrpcServer {
 
   /** Tells health watchers that this broker is about to go. */
   setNotServing(): void {
-    for (const service of ["", CLIENT_SERVICE, ADMIN_SERVICE]) this.#health.setStatus(service, "NOT_SERVING");
+    for (const service of ["", CLIENT_SERVICE, ADMIN_SERVICE, GROUP_SERVICE])
+      this.#health.setStatus(service, "NOT_SERVING");
   }
 
   /** The open calls may end within `graceMs`, then they are cut. Idempotent. */

@@ -7,10 +7,10 @@ import { toGrpcJsStatus } from "../../rpc/stream/grpc-js-metadata.ts";
 /**
  * Serves a unary method by a function that answers or throws. What it throws reaches the client as a status with typed
  * details; what is not one of our errors is logged, and the client hears only that the broker failed. `signal` is aborted
- * when the client gave up or its deadline passed.
+ * when the client gave up or its deadline passed; `peer` is its "host:port".
  */
 export function unary<Request, Response>(
-  serve: (request: Request, signal: AbortSignal) => Promise<Response> | Response,
+  serve: (request: Request, signal: AbortSignal, peer: string) => Promise<Response> | Response,
   deps: { readonly logger: Logger },
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
@@ -28,8 +28,8 @@ export function unary<Request, Response>(
 async function answer<Request, Response>(
   call: ServerUnaryCall<Request, Response>,
   callback: sendUnaryData<Response>,
-  serve: (request: Request, signal: AbortSignal) => Promise<Response> | Response,
+  serve: (request: Request, signal: AbortSignal, peer: string) => Promise<Response> | Response,
   signal: AbortSignal,
 ): Promise<void> {
-  callback(null, await serve(call.request, signal));
+  callback(null, await serve(call.request, signal, call.getPeer()));
 }
