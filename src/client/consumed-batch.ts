@@ -19,6 +19,11 @@ export interface ConsumedRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: readonly RecordHeader[];
+  /**
+   * For members of a group: commits that everything of the partition up to this record, and it, is processed. Resolves
+   * when the coordinator has it. @throws as `Consumer.commitOffsets`.
+   */
+  readonly commit?: (() => Promise<void>) | undefined;
 }
 
 /** A record of a batch, decoded when its parts are asked for. */
@@ -58,6 +63,11 @@ export class RecordOfBatch implements ConsumedRecord {
   get headers(): readonly RecordHeader[] {
     return this.#view.headers;
   }
+
+  get commit(): (() => Promise<void>) | undefined {
+    const commit = this.#batch.committer;
+    return commit === undefined ? undefined : () => commit(this.offset + 1);
+  }
 }
 
 /** Where a batch lies in what was fetched. */
@@ -71,6 +81,8 @@ export interface ConsumedBatchSource {
   /** Records below it were not asked for. */
   readonly firstOffset: number;
   readonly maxInflatedBytes: number;
+  /** Of a group's member: commits that all below `nextOffset` is processed. */
+  readonly committer?: ((nextOffset: number, leaderEpoch: number) => Promise<void>) | undefined;
 }
 
 /** One batch as it was stored. Iterate it for its records; each iteration decodes afresh and may throw CORRUPT_MESSAGE. */
@@ -124,6 +136,18 @@ export class ConsumedBatch implements Iterable<ConsumedRecord> {
   /** Markers of transactions; never given to an application. */
   get isControl(): boolean {
     return isControlBatch(this.#source.buffer, this.#source.at);
+  }
+
+  /** Commits that all below `nextOffset` is processed; undefined without a group. Internal. */
+  get committer(): ((nextOffset: number) => Promise<void>) | undefined {
+    const { committer } = this.#source;
+    return committer === undefined ? undefined : (nextOffset) => committer(nextOffset, this.leaderEpoch);
+  }
+
+  /** For members of a group: commits that the batch is processed. @throws as `Consumer.commitOffsets`. */
+  get commit(): (() => Promise<void>) | undefined {
+    const { committer } = this;
+    return committer === undefined ? undefined : () => committer(this.lastOffset + 1);
   }
 
   /** @throws ProtocolError CORRUPT_MESSAGE, MESSAGE_TOO_LARGE (inflates past the bound). */

@@ -1,35 +1,28 @@
 import { abortable, abortReason } from "../base/abort.ts";
 import { Deferred } from "../base/deferred.ts";
-import { topicPartitionKey } from "../model/topic-partition.ts";
-import type { ConsumedBatch } from "./consumed-batch.ts";
-import type { HandlerContext, RunOptions, TopicPartitionRef } from "./consumer-types.ts";
+import { operationError } from "../base/errors.ts";
+import type { RunOptions } from "./consumer-types.ts";
+import { HandlerCalls, type HandlerDeps } from "./handler-calls.ts";
+import { type HandlerLane, type HandlerLaneListener, SerialLane } from "./handler-lane.ts";
+import { KeyedLane } from "./keyed-lane.ts";
 import { within } from "./producer-types.ts";
+import type { BatchSource } from "./taken-batch.ts";
 
-/** What `runHandlers` needs of a consumer. */
-export interface BatchSource {
-  take(busy?: ReadonlySet<string>): ConsumedBatch | undefined;
-  /** Calls back when records came, or the consumer failed or closed. Answers the function that stops it. */
-  onNews(listener: () => void): () => void;
-  seek(partition: TopicPartitionRef, position: number): void;
-}
+const DEFAULT_KEY_CONCURRENCY = 16;
 
-/** The body of `Consumer.run`: one handler call for each partition at a time, up to `concurrency` partitions at once. */
+/** The body of `Consumer.run`: one lane for each partition in work, up to `concurrency` of them. */
 export async function runHandlers(
   source: BatchSource,
   options: RunOptions,
   closing: AbortSignal,
+  deps: HandlerDeps,
 ): Promise<void> {
   const concurrency = within("concurrency", options.concurrency ?? 1, 1, 100_000);
   const stopping = new AbortController();
+  const calls = new HandlerCalls(options, stopping.signal, deps);
   const onAbort = (): void =>
     stopping.abort(options.signal === undefined ? undefined : abortReason(options.signal));
   const onClose = (): void => stopping.abort(abortReason(closing));
-  options.signal?.addEventListener("abort", onAbort, { once: true });
-  closing.addEventListener("abort", onClose, { once: true });
-  if (options.signal?.aborted === true) onAbort();
-  const context: HandlerContext = { signal: stopping.signal };
-  const busy = new Set<string>();
-  const running = new Set<Promise<void>>();
   // Rung when a handler is done and when records came: one promise, so that waiting leaves nothing behind.
   let bell = new Deferred<void>();
   const ring = (): void => {
@@ -37,30 +30,40 @@ export async function runHandlers(
     bell = new Deferred();
     rung.resolve();
   };
-  const stopNews = source.onNews(ring);
   let failure: { readonly error: unknown } | undefined;
-
-  const start = (batch: ConsumedBatch): void => {
-    const key = topicPartitionKey(batch.topic, batch.partition);
-    busy.add(key);
-    const task = handle(source, batch, options, context)
-      .catch((error: unknown) => {
-        failure ??= { error };
-        stopping.abort(error);
-      })
-      .finally(() => {
-        busy.delete(key);
-        running.delete(task);
-        ring();
-      });
-    running.add(task);
+  const lanes = new Map<string, HandlerLane>();
+  const listener: HandlerLaneListener = {
+    onChange: ring,
+    onFailure: (error) => {
+      failure ??= { error };
+      stopping.abort(error);
+    },
+  };
+  const newLane = laneFactory(options, calls, listener);
+  const accepts = (key: string): boolean => {
+    const lane = lanes.get(key);
+    return lane === undefined ? lanes.size < concurrency : lane.hasRoom;
+  };
+  const forgetIdle = (): void => {
+    for (const [key, lane] of lanes) if (lane.isIdle) lanes.delete(key);
   };
 
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  closing.addEventListener("abort", onClose, { once: true });
+  if (options.signal?.aborted === true) onAbort();
+  if (closing.aborted) onClose();
+  const stopNews = source.onNews(ring);
   try {
     while (!stopping.signal.aborted) {
-      const batch = busy.size < concurrency ? source.take(busy) : undefined;
-      if (batch === undefined) await abortable(bell.promise, stopping.signal);
-      else start(batch);
+      forgetIdle();
+      const taken = source.take(accepts);
+      if (taken === undefined) {
+        await abortable(bell.promise, stopping.signal);
+        continue;
+      }
+      const lane = lanes.get(taken.key) ?? newLane();
+      lanes.set(taken.key, lane);
+      lane.add(taken);
     }
   } catch (error: unknown) {
     if (!stopping.signal.aborted) failure ??= { error };
@@ -69,41 +72,31 @@ export async function runHandlers(
     options.signal?.removeEventListener("abort", onAbort);
     closing.removeEventListener("abort", onClose);
     stopping.abort();
-    await Promise.all(running);
+    // Handlers that were begun are waited for.
+    for (forgetIdle(); lanes.size > 0; forgetIdle()) await bell.promise;
   }
   if (failure !== undefined) throw failure.error;
   if (options.signal?.aborted === true) throw abortReason(options.signal);
 }
 
-async function handle(
-  source: BatchSource,
-  batch: ConsumedBatch,
+/** @throws LograftError INVALID_ARGUMENT. */
+function laneFactory(
   options: RunOptions,
-  context: HandlerContext,
-): Promise<void> {
-  const partition = { topic: batch.topic, partition: batch.partition };
+  calls: HandlerCalls,
+  listener: HandlerLaneListener,
+): () => HandlerLane {
+  // Callers without types.
+  const handlers = [options.eachMessage, options.eachBatch].filter((handler) => handler !== undefined);
+  if (handlers.length !== 1) {
+    throw operationError("INVALID_ARGUMENT", "run takes one handler: eachMessage or eachBatch");
+  }
+  if (options.orderBy !== "key") {
+    if (options.keyConcurrency === undefined) return () => new SerialLane(options, { calls, listener });
+    throw operationError("INVALID_ARGUMENT", 'keyConcurrency is for orderBy "key"');
+  }
   if (options.eachBatch !== undefined) {
-    try {
-      await options.eachBatch(batch, context);
-    } catch (error: unknown) {
-      source.seek(partition, batch.firstOffset);
-      throw error;
-    }
-    return;
+    throw operationError("INVALID_ARGUMENT", 'orderBy "key" is for eachMessage: a batch holds many keys');
   }
-  let offset = batch.firstOffset;
-  try {
-    for (const record of batch) {
-      // What was not handled stays to be read.
-      if (context.signal.aborted) {
-        source.seek(partition, record.offset);
-        return;
-      }
-      offset = record.offset;
-      await options.eachMessage(record, context);
-    }
-  } catch (error: unknown) {
-    source.seek(partition, offset);
-    throw error;
-  }
+  const concurrency = within("keyConcurrency", options.keyConcurrency ?? DEFAULT_KEY_CONCURRENCY, 1, 10_000);
+  return () => new KeyedLane(options, { concurrency, calls, listener });
 }

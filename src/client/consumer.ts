@@ -1,58 +1,54 @@
 import { abortable, abortReason, throwIfAborted } from "../base/abort.ts";
-import { Deferred } from "../base/deferred.ts";
 import { type LograftError, operationError } from "../base/errors.ts";
-import { topicPartitionKey, type TopicPartitionKey } from "../model/topic-partition.ts";
-import type { Timer } from "../platform/clock.ts";
+import { topicPartitionKey } from "../model/topic-partition.ts";
 import type { ClientContext } from "./client-context.ts";
 import type { ConsumedBatch, ConsumedRecord } from "./consumed-batch.ts";
+import { iterateBatches, iterateRecords } from "./consumer-iteration.ts";
 import { runHandlers } from "./consumer-run.ts";
 import type {
   AssignmentSpec,
   ConsumerEvents,
+  ConsumerStatus,
+  OffsetCommitSpec,
+  PartitionLag,
   ResolvedConsumerOptions,
   RunOptions,
   StartPosition,
   TopicPartitionRef,
 } from "./consumer-types.ts";
-import { isLograftError } from "./errors.ts";
 import { Emitter } from "./emitter.ts";
-import { Fetcher, type FetcherListener } from "./fetcher.ts";
+import { GroupConsumer } from "./group-consumer.ts";
+import type { CommittedPosition } from "./group-offsets.ts";
+import { PartitionFeed } from "./partition-feed.ts";
 import type { PartitionReader } from "./partition-reader.ts";
+import { within } from "./producer-types.ts";
 
-/** A partition's place in the assignment. */
-export interface PartitionLag extends TopicPartitionRef {
-  /** Offset of the next record that the application gets; undefined until it is known. */
-  readonly position: number | undefined;
-  /** Readable end (exclusive); undefined until it is known. */
-  readonly highWatermark: number | undefined;
-  /** Records in between. */
-  readonly lag: number | undefined;
-}
+const DEFAULT_CLOSE_TIMEOUT_MS = 30_000;
 
 /**
- * Reads partitions that it is told to read, without a group. Nothing is fetched before the first call that needs it.
+ * Reads the partitions that it is told to read, or those that its group gives it. Nothing is fetched, and no group is
+ * joined, before the first call that needs it.
  *
  * An iteration ends only by `close` (quietly), by its signal, or by an error that no retry can heal (both thrown); lost
- * connections and moved leaders show as `error` events at most. One iteration or `run` at a time. A batch or record
- * counts as taken when it is handed out: a later iteration goes on behind it.
+ * connections, moved leaders and coordinators show as `error` events at most. One iteration or `run` at a time. A batch or
+ * record counts as taken when it is handed out: a later iteration goes on behind it.
+ *
+ * In a group it counts as processed when the next one is asked for, or when its handler has returned. A loop that was left
+ * (by `break` or an error: nobody can tell) keeps what it held last unprocessed until the application asks for more or
+ * calls `commitOffsets`; should it close instead, the next owner gets that record again.
  */
-export class Consumer implements AsyncDisposable, FetcherListener {
+export class Consumer implements AsyncDisposable {
   readonly #options: ResolvedConsumerOptions;
   readonly #context: ClientContext;
-  readonly #fetcher: Fetcher;
   readonly #emitter = new Emitter<ConsumerEvents>();
-  readonly #readers = new Map<TopicPartitionKey, PartitionReader>();
-  /** Readers with fetched records, in turn. */
-  readonly #ready = new Set<PartitionReader>();
+  readonly #feed: PartitionFeed;
+  readonly #group: GroupConsumer | undefined;
   readonly #closing = new AbortController();
   readonly #onClosed: (consumer: Consumer) => void;
   #stopListening: (() => void) | undefined;
   #starting: Promise<void> | undefined;
-  #stallTimer: Timer | undefined;
-  readonly #news = new Emitter<{ readonly news: undefined }>();
-  #wake = new Deferred<void>();
-  #fatal: LograftError | undefined;
   #isTaken = false;
+  #closed: Promise<void> | undefined;
 
   /** Made by `LograftClient.consumer`. */
   constructor(
@@ -62,17 +58,40 @@ export class Consumer implements AsyncDisposable, FetcherListener {
     this.#options = options;
     this.#context = deps.context;
     this.#onClosed = deps.onClosed;
-    this.#fetcher = new Fetcher(options, { context: deps.context, listener: this });
+    this.#feed = new PartitionFeed(options, { context: deps.context, emitter: this.#emitter });
+    const { group, autoOffsetReset } = options;
+    if (group === undefined) return;
+    this.#group = new GroupConsumer(
+      { ...group, autoOffsetReset },
+      { context: deps.context, host: this.#feed },
+    );
+    this.#feed.owner = this.#group;
+  }
+
+  /** How it is: for health checks and logs. */
+  get status(): ConsumerStatus {
+    const group = this.#group;
+    const plainState = this.#closing.signal.aborted ? "closed" : "stable";
+    return {
+      state: group?.state ?? plainState,
+      groupId: group?.groupId,
+      memberId: group?.identity?.memberId,
+      memberEpoch: group?.identity?.generationIdOrMemberEpoch,
+      assignment: this.assignment,
+      lag: this.lag(),
+      lastHeartbeatAgoMs: group?.lastHeartbeatAgoMs,
+      stalled: this.#feed.stalled,
+    };
   }
 
   /** Partitions that are read; empty before the first iteration, `run` or `ready`. */
   get assignment(): TopicPartitionRef[] {
-    return [...this.#readers.values()].map(({ topic, partition }) => ({ topic, partition }));
+    return this.#feed.assignment;
   }
 
   /** Bytes granted to brokers or waiting here; at most `maxPrefetchBytes`, but for a while after leaders moved. */
   get prefetchBytes(): number {
-    return this.#fetcher.prefetchBytes;
+    return this.#feed.prefetchBytes;
   }
 
   /** Listens; answers the function that stops it. */
@@ -83,7 +102,10 @@ export class Consumer implements AsyncDisposable, FetcherListener {
     return this.#emitter.on(name, listener);
   }
 
-  /** Finds the partitions and starts to fetch. Called by all that need it. @throws ProtocolError for an unknown topic. */
+  /**
+   * Finds the partitions and starts to fetch, or joins the group. Called by all that need it. @throws ProtocolError for an
+   * unknown topic, or what the group refuses.
+   */
   ready(): Promise<void> {
     if (this.#starting === undefined) {
       const starting = this.#start();
@@ -100,13 +122,7 @@ export class Consumer implements AsyncDisposable, FetcherListener {
   async *batches(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<ConsumedBatch, void> {
     this.#claim();
     try {
-      if (!(await this.#isStarted(options.signal))) return;
-      for (;;) {
-        throwIfAborted(options.signal);
-        const batch = this.take();
-        if (batch !== undefined) yield batch;
-        else if (!(await this.waitForData(options.signal))) return;
-      }
+      if (await this.#isStarted(options.signal)) yield* iterateBatches(this.#feed, options.signal);
     } finally {
       this.#isTaken = false;
     }
@@ -114,35 +130,27 @@ export class Consumer implements AsyncDisposable, FetcherListener {
 
   /** Records one by one. Faster than one turn of the loop each: only batches are waited for. @throws as `batches`. */
   async *messages(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<ConsumedRecord, void> {
-    for await (const batch of this.batches(options)) {
-      let nextOffset = -1;
-      let moves = -1;
-      const reader = this.#readers.get(topicPartitionKey(batch.topic, batch.partition));
-      try {
-        for (const record of batch) {
-          nextOffset = record.offset + 1;
-          moves = reader?.moves ?? -1;
-          yield record;
-          throwIfAborted(options.signal);
-        }
-        nextOffset = -1;
-      } finally {
-        // Left in the middle: the rest of the batch is not taken, unless the application moved the position meanwhile.
-        const isLeft = nextOffset >= 0 && nextOffset <= batch.lastOffset;
-        if (isLeft && reader !== undefined && reader.moves === moves) this.#fetcher.seek(reader, nextOffset);
-      }
+    this.#claim();
+    try {
+      if (await this.#isStarted(options.signal)) yield* iterateRecords(this.#feed, options.signal);
+    } finally {
+      this.#isTaken = false;
     }
   }
 
   /**
    * Hands batches or records to a handler until `signal` or `close` ends it; partitions run beside each other up to
-   * `concurrency`, each in order. A handler that throws ends the run with its error after the other handlers are done;
-   * the position of its partition goes back to what it had been given. @throws as `batches`.
+   * `concurrency`, each in order. A handler that throws is called again as `retry` says; then, unless `onError` says
+   * otherwise, the run ends with its error after the other handlers are done, and the position of its partition goes back
+   * to what it had been given. A handler may take its time: nothing else waits for it. @throws as `batches`.
    */
   async run(options: RunOptions): Promise<void> {
     this.#claim();
     try {
-      if (await this.#isStarted(options.signal)) await runHandlers(this, options, this.#closing.signal);
+      if (!(await this.#isStarted(options.signal))) return;
+      const { clock, random } = this.#context;
+      const onRetriedError = (error: LograftError): void => this.#feed.onRetriedError(error);
+      await runHandlers(this.#feed, options, this.#closing.signal, { clock, random, onRetriedError });
     } finally {
       this.#isTaken = false;
     }
@@ -151,9 +159,8 @@ export class Consumer implements AsyncDisposable, FetcherListener {
   /** Goes on at another position. Records that were fetched are dropped. @throws LograftError INVALID_ARGUMENT. */
   seek(partition: TopicPartitionRef, position: StartPosition): void {
     const reader = this.#readerOf(partition);
-    // A position outside the partition ended the reading; with another one it may go on.
-    this.#fatal = undefined;
-    this.#fetcher.seek(reader, position);
+    this.#feed.seek(reader, position);
+    this.#group?.onMoved(topicPartitionKey(reader.topic, reader.partition));
   }
 
   /** Default: all partitions. */
@@ -168,18 +175,12 @@ export class Consumer implements AsyncDisposable, FetcherListener {
 
   /** Stops fetching; what was fetched is dropped and comes again after `resume`. Default: all partitions. */
   pause(partitions: readonly TopicPartitionRef[] = this.assignment): void {
-    for (const partition of partitions) {
-      const reader = this.#readerOf(partition);
-      if (!reader.isPaused) this.#fetcher.pause(reader);
-    }
+    for (const partition of partitions) this.#feed.pause(this.#readerOf(partition));
   }
 
   /** Default: all partitions. */
   resume(partitions: readonly TopicPartitionRef[] = this.assignment): void {
-    for (const partition of partitions) {
-      const reader = this.#readerOf(partition);
-      if (reader.isPaused) this.#fetcher.resume(reader);
-    }
+    for (const partition of partitions) this.#feed.resume(this.#readerOf(partition));
   }
 
   /** Offset of the next record that the application gets; undefined until it is known. */
@@ -189,79 +190,45 @@ export class Consumer implements AsyncDisposable, FetcherListener {
 
   /** How far each partition is behind its readable end, by what the broker said last. */
   lag(): PartitionLag[] {
-    return [...this.#readers.values()].map(({ topic, partition, position, highWatermark, lag }) => ({
-      topic,
-      partition,
-      position,
-      highWatermark: highWatermark < 0 ? undefined : highWatermark,
-      lag,
-    }));
+    return this.#feed.lag;
   }
 
-  /** Ends the iteration, the streams and the timers. Idempotent. */
-  close(): Promise<void> {
-    if (!this.#closing.signal.aborted) {
-      this.#closing.abort(operationError("CLOSED", "the consumer is closed"));
-      this.#stallTimer?.cancel();
-      this.#stopListening?.();
-      this.#fetcher.close();
-      this.#ready.clear();
-      this.#signalWake();
-      this.#emitter.clear();
-      this.#onClosed(this);
-    }
-    return Promise.resolve();
+  /**
+   * Commits for the group now: these offsets, or all that is processed and what a loop was left with. @throws LograftError
+   * INVALID_ARGUMENT without a group or for what is no offset; ProtocolError UNKNOWN_MEMBER_ID for a partition that is
+   * another member's, OFFSET_OUT_OF_RANGE past its end, what the coordinator refuses; TIMEOUT, CLOSED.
+   */
+  async commitOffsets(
+    offsets?: readonly OffsetCommitSpec[],
+    options: { readonly timeoutMs?: number } = {},
+  ): Promise<void> {
+    await this.#groupOrThrow("commitOffsets").commit(offsets, options.timeoutMs);
+  }
+
+  /**
+   * What the group has committed, as its coordinator says. Default: of the assignment. @throws LograftError
+   * INVALID_ARGUMENT without a group, TIMEOUT, what the coordinator refuses.
+   */
+  async committed(
+    partitions: readonly TopicPartitionRef[] = this.assignment,
+    options: { readonly timeoutMs?: number } = {},
+  ): Promise<CommittedPosition[]> {
+    return this.#groupOrThrow("committed").committed(partitions, options.timeoutMs);
+  }
+
+  /**
+   * Ends the iteration, the streams and the timers. A member of a group lets the application finish what it has in its
+   * hands, for at most `timeoutMs` (default 30 s), commits what was processed and leaves. So do not await it inside the
+   * loop or handler that it is to wait for: break out of the loop first. Idempotent.
+   */
+  close(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const timeoutMs = within("timeoutMs", options.timeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS, 0, 2 ** 31 - 1);
+    this.#closed ??= this.#close(timeoutMs);
+    return this.#closed;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  /** The next batch of any partition that is not in `busy`; undefined when none is here. Internal. */
-  take(busy?: ReadonlySet<string>): ConsumedBatch | undefined {
-    this.#throwFatal();
-    for (const reader of this.#ready) {
-      if (busy?.has(topicPartitionKey(reader.topic, reader.partition)) === true) continue;
-      this.#ready.delete(reader);
-      let batch: ConsumedBatch | undefined;
-      try {
-        batch = reader.next();
-      } catch (error: unknown) {
-        if (!isLograftError(error)) throw error;
-        this.#fetcher.onCorrupt(reader, error);
-        this.#throwFatal();
-      }
-      if (reader.hasData) this.#ready.add(reader);
-      if (batch !== undefined) return batch;
-    }
-    return undefined;
-  }
-
-  /** Waits for records, or for an error to throw; false when the consumer was closed. Internal. */
-  async waitForData(signal: AbortSignal | undefined): Promise<boolean> {
-    if (this.#closing.signal.aborted) return false;
-    if (this.#ready.size === 0 && this.#fatal === undefined) await abortable(this.#wake.promise, signal);
-    return !this.#closing.signal.aborted;
-  }
-
-  /** Calls back when records came, or the consumer failed or closed. Internal. */
-  onNews(listener: () => void): () => void {
-    return this.#news.on("news", listener);
-  }
-
-  onReady(reader: PartitionReader): void {
-    this.#ready.add(reader);
-    this.#signalWake();
-  }
-
-  onRetriedError(error: LograftError): void {
-    this.#context.logger.debug("reading is tried again", { error: error.message });
-    this.#emitter.emit("error", error);
-  }
-
-  onFatal(error: LograftError): void {
-    this.#fatal ??= error;
-    this.#signalWake();
   }
 
   /** False when the consumer was closed meanwhile: an iteration then ends quietly. */
@@ -277,6 +244,11 @@ export class Consumer implements AsyncDisposable, FetcherListener {
   async #start(): Promise<void> {
     if (this.#closing.signal.aborted) throw abortReason(this.#closing.signal);
     const { metadata, requestTimeoutMs } = this.#context;
+    if (this.#group !== undefined) {
+      this.#listen();
+      await this.#group.ready();
+      return;
+    }
     const names = new Set(this.#options.assign.map((spec) => spec.topic));
     const options = { timeoutMs: requestTimeoutMs, allowAutoCreate: false, signal: this.#closing.signal };
     await Promise.all([...names].map((name) => metadata.waitForTopic(name, options)));
@@ -295,16 +267,23 @@ export class Consumer implements AsyncDisposable, FetcherListener {
       }
       const partitions =
         spec.partition === undefined ? Array.from({ length: count }, (_, index) => index) : [spec.partition];
-      for (const partition of partitions) this.#assign(spec.topic, partition, spec.from ?? "beginning");
+      for (const partition of partitions) this.#feed.add(spec.topic, partition, spec.from ?? "beginning");
     }
-    this.#stopListening ??= metadata.onUpdate(() => this.#onMetadata());
-    this.#stallTimer ??= this.#armStallTimer();
+    this.#listen();
   }
 
-  #assign(topic: string, partition: number, from: StartPosition): void {
-    const key = topicPartitionKey(topic, partition);
-    if (this.#readers.has(key)) return;
-    this.#readers.set(key, this.#fetcher.add(topic, partition, from));
+  #listen(): void {
+    this.#stopListening ??= this.#context.metadata.onUpdate(() => this.#onMetadata());
+    this.#feed.watch();
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    this.#closing.abort(operationError("CLOSED", "the consumer is closed"));
+    this.#stopListening?.();
+    this.#feed.close();
+    if (this.#group !== undefined) await this.#group.close(timeoutMs);
+    this.#emitter.clear();
+    this.#onClosed(this);
   }
 
   #onMetadata(): void {
@@ -312,30 +291,13 @@ export class Consumer implements AsyncDisposable, FetcherListener {
     for (const { topic, partition } of this.#options.assign) {
       const count = this.#context.metadata.topic(topic)?.partitions.length ?? 0;
       for (let index = 0; partition === undefined && index < count; index++)
-        this.#assign(topic, index, "beginning");
+        this.#feed.add(topic, index, "beginning");
     }
-    this.#fetcher.onMetadata();
-  }
-
-  #armStallTimer(): Timer {
-    const { stalledAfterMs } = this.#options;
-    return this.#context.clock.setTimer(stalledAfterMs / 2, () => {
-      const silentSinceMs = this.#context.clock.monotonicMs() - stalledAfterMs;
-      const stalled: TopicPartitionRef[] = [];
-      for (const reader of this.#readers.values()) {
-        const hasNews = reader.hasData || reader.lastNewsMs > silentSinceMs;
-        const isAtEnd = reader.lane !== undefined && reader.lag === 0;
-        if (reader.isPaused || reader.isStalled || hasNews || isAtEnd) continue;
-        reader.isStalled = true;
-        stalled.push({ topic: reader.topic, partition: reader.partition });
-      }
-      if (stalled.length > 0) this.#emitter.emit("stalled", { partitions: stalled });
-      this.#stallTimer = this.#armStallTimer();
-    });
+    this.#feed.onMetadata();
   }
 
   #readerOf({ topic, partition }: TopicPartitionRef): PartitionReader {
-    const reader = this.#readers.get(topicPartitionKey(topic, partition));
+    const reader = this.#feed.reader({ topic, partition });
     if (reader !== undefined) return reader;
     throw operationError(
       "INVALID_ARGUMENT",
@@ -343,8 +305,13 @@ export class Consumer implements AsyncDisposable, FetcherListener {
     );
   }
 
-  #throwFatal(): void {
-    if (this.#fatal !== undefined) throw this.#fatal;
+  #groupOrThrow(method: string): GroupConsumer {
+    // Also while it closes: what handlers finish then is still committed.
+    if (this.#group !== undefined) return this.#group;
+    throw operationError(
+      "INVALID_ARGUMENT",
+      `${method} is for members of a group: give the consumer a groupId`,
+    );
   }
 
   #claim(): void {
@@ -356,12 +323,6 @@ export class Consumer implements AsyncDisposable, FetcherListener {
       );
     }
     this.#isTaken = true;
-  }
-
-  #signalWake(): void {
-    const wake = this.#wake;
-    this.#wake = new Deferred();
-    wake.resolve();
-    this.#news.emit("news", undefined);
+    this.#group?.onAsked();
   }
 }

@@ -19,6 +19,8 @@ export interface FetcherListener {
   onRetriedError(error: LograftError): void;
   /** The reading cannot go on. */
   onFatal(error: LograftError): void;
+  /** A position that was a time or an end is an offset now. */
+  onPositioned(reader: PartitionReader): void;
 }
 
 /** Damage that stays after so many fetches is on the broker's disk, not on the wire. */
@@ -56,8 +58,8 @@ export class Fetcher implements FetchLaneListener {
     return total;
   }
 
-  /** A new reader, which starts to fetch. */
-  add(topic: string, partition: number, start: StartPosition): PartitionReader {
+  /** A new reader, which starts to fetch: as soon as `seek` has said where, when `start` is undefined. */
+  add(topic: string, partition: number, start: StartPosition | undefined): PartitionReader {
     const { clock, metadata, rack, retry } = this.#context;
     const { readFrom } = this.#options;
     const source = new ReadSource(
@@ -71,6 +73,15 @@ export class Fetcher implements FetchLaneListener {
     this.#readers.add(reader);
     this.#settle(reader);
     return reader;
+  }
+
+  /** Forgets the reader. Idempotent. */
+  remove(reader: PartitionReader): void {
+    if (!this.#readers.delete(reader)) return;
+    this.#detach(reader, true);
+    this.#unrouted.delete(reader);
+    reader.retryTimer?.cancel();
+    reader.source.close();
   }
 
   /** Reads on from another position. */
@@ -157,7 +168,8 @@ export class Fetcher implements FetchLaneListener {
   /** Brings the reader one step further on its way: leader, position, stream. */
   #settle(reader: PartitionReader): void {
     const isBusy = reader.lane !== undefined || reader.isLookingUp || reader.retryTimer !== undefined;
-    if (isBusy || reader.isPaused || this.#closing.signal.aborted) return;
+    const isUnplaced = reader.position === undefined && reader.start === undefined;
+    if (isBusy || isUnplaced || reader.isPaused || !this.#isServed(reader)) return;
     const { metadata } = this.#context;
     const topic = metadata.topic(reader.topic);
     if (topic !== undefined && !this.#isSameTopic(reader, topic.topicId)) return;
@@ -183,11 +195,15 @@ export class Fetcher implements FetchLaneListener {
   #reroute(reader: PartitionReader): void {
     const { lane } = reader;
     const info = this.#infoOf(reader);
-    if (lane === undefined || info === undefined || this.#closing.signal.aborted) return;
+    if (lane === undefined || info === undefined || !this.#isServed(reader)) return;
     const address = this.#context.metadata.addressOf(reader.source.choose(info));
     if (address === undefined || address === lane.address) return;
     this.#detach(reader, true);
     this.#settle(reader);
+  }
+
+  #isServed(reader: PartitionReader): boolean {
+    return this.#readers.has(reader) && !this.#closing.signal.aborted;
   }
 
   #infoOf({ topic, partition }: PartitionReader): PartitionInfo | undefined {
@@ -229,8 +245,9 @@ export class Fetcher implements FetchLaneListener {
   }
 
   #retryLater(reader: PartitionReader, error: LograftError | undefined): void {
+    if (!this.#isServed(reader)) return;
     if (error !== undefined) this.#listener.onRetriedError(error);
-    if (reader.retryTimer !== undefined || this.#closing.signal.aborted) return;
+    if (reader.retryTimer !== undefined) return;
     reader.retryTimer = this.#context.clock.setTimer(reader.backoff.nextMs(), () => {
       reader.retryTimer = undefined;
       this.#settle(reader);
@@ -371,12 +388,13 @@ export class Fetcher implements FetchLaneListener {
     } else {
       reader.backoff.reset();
       reader.moveTo(Math.max(0, found.offset));
+      this.#listener.onPositioned(reader);
       this.#settle(reader);
     }
   }
 
   #onLookupError(reader: PartitionReader, error: LograftError): void {
     if (error.retriable) this.#retryLater(reader, error);
-    else this.#listener.onFatal(error);
+    else if (this.#isServed(reader)) this.#listener.onFatal(error);
   }
 }

@@ -1,6 +1,7 @@
 import { operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
+import { MEMBERSHIP_METHOD } from "../rpc/method-names.ts";
 import type { ByteStream, RpcMetadata, StreamChannel } from "../rpc/stream/byte-stream.ts";
 import { DirectChannel } from "../rpc/stream/direct-channel.ts";
 import { GrpcJsChannel } from "../rpc/stream/grpc-js-channel.ts";
@@ -8,7 +9,7 @@ import { callUnary, unaryMethod } from "../rpc/unary-client.ts";
 import { UNARY_SERVICES } from "./transport.ts";
 import type { ClientTransport, UnaryCallOptions, UnaryMethod, UnaryMethods } from "./transport.ts";
 
-/** How streams of records travel; unary calls always take grpc-js, which is not on the data path. */
+/** How streams of records travel; all else always takes grpc-js, which is not on the data path. */
 export type ClientLane = "direct" | "grpc-js";
 
 export interface GrpcTransportOptions {
@@ -59,7 +60,10 @@ export class GrpcTransport implements ClientTransport {
   }
 
   openStream(address: string, method: string): ByteStream {
-    return this.#channelsTo(address).streams.openStream(method, { metadata: this.#metadata });
+    const { unary, streams } = this.#channelsTo(address);
+    // Some hundred bytes every few seconds: the direct lane would win nothing and does not serve it.
+    const lane = method === MEMBERSHIP_METHOD ? unary : streams;
+    return lane.openStream(method, { metadata: this.#metadata });
   }
 
   close(): Promise<void> {

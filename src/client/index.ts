@@ -3,18 +3,35 @@ export type { ClientLane } from "./grpc-transport.ts";
 export { Producer, type WaitOptions } from "./producer.ts";
 export type { ProducerHeader, ProducerOptions, ProducerRecord, RecordAck } from "./producer-types.ts";
 export { murmur2, roundRobin, sticky, type Partitioner, type PartitionInput } from "./partitioner.ts";
-export { Consumer, type PartitionLag } from "./consumer.ts";
+export { Consumer } from "./consumer.ts";
 export type {
   AssignmentSpec,
+  CommitPace,
   ConsumerEvents,
   ConsumerOptions,
+  ConsumerStatus,
   HandlerContext,
+  OffsetCommitSpec,
+  PartitionLag,
   PointInTime,
+  RetryOptions,
   RunOptions,
   StartPosition,
   TopicPartitionRef,
 } from "./consumer-types.ts";
 export { ConsumedBatch, type ConsumedRecord } from "./consumed-batch.ts";
+export type { CommittedPosition } from "./group-offsets.ts";
+export type {
+  AssignorMember,
+  AssignorTopic,
+  ClientAssignor,
+  MemberPlan,
+  SubscriptionContext,
+} from "./assignors/assignor.ts";
+export { rangeAssignor } from "./assignors/range.ts";
+export { roundRobinAssignor } from "./assignors/round-robin.ts";
+export { stickyAssignor } from "./assignors/sticky.ts";
+export { cooperativeStickyAssignor } from "./assignors/cooperative-sticky.ts";
 export { Admin } from "./admin.ts";
 export type {
   AdminOptions,
@@ -46,6 +63,26 @@ export type {
   ReplicaCopy,
   WantedReplicas,
 } from "./cluster-types.ts";
+export type {
+  DeletedGroup,
+  GroupCoordinator,
+  GroupDetails,
+  GroupLag,
+  GroupList,
+  GroupMemberDetails,
+  GroupOffset,
+  GroupPartitionLag,
+  GroupSummary,
+  GroupTopic,
+  MemberRef,
+  PartitionChange,
+  PartitionOffset,
+  RemovedMember,
+  ResetOptions,
+  ResetRow,
+  ResetTarget,
+} from "./group-admin-types.ts";
+export type { LookupPosition } from "./leader-calls.ts";
 export type { ReadFrom } from "./read-source.ts";
 export type { FoundOffset } from "./offset-lookup.ts";
 export { DeliveryError, isLograftError, type DeliveryErrorOptions, type DeliveryOutcome } from "./errors.ts";

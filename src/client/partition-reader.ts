@@ -69,6 +69,8 @@ export class PartitionReader {
   corruptCount = 0;
   lastNewsMs: number;
   isStalled = false;
+  /** Of a group's member: handed to the batches. */
+  committer: ((nextOffset: number, leaderEpoch: number) => Promise<void>) | undefined;
   #chunks: Chunk[] = [];
   #heldBytes = 0;
 
@@ -76,7 +78,8 @@ export class PartitionReader {
     options: {
       readonly topic: string;
       readonly partition: number;
-      readonly start: StartPosition;
+      /** Undefined: not known yet, `moveTo` will say. */
+      readonly start: StartPosition | undefined;
       readonly nowMs: number;
       readonly consumer: ResolvedConsumerOptions;
     },
@@ -88,7 +91,7 @@ export class PartitionReader {
     this.#options = options.consumer;
     this.backoff = deps.backoff;
     this.source = deps.source;
-    this.moveTo(options.start);
+    if (options.start !== undefined) this.moveTo(options.start);
   }
 
   /** Bytes fetched and not taken. */
@@ -169,6 +172,7 @@ export class PartitionReader {
         sizeBytes,
         firstOffset: position,
         maxInflatedBytes: this.#options.maxInflatedBytes,
+        committer: this.committer,
       });
     }
     return undefined;

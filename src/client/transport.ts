@@ -38,6 +38,7 @@ import type {
   UpdateFeatureRequest,
   UpdateFeatureResponse,
 } from "../rpc/admin-messages.ts";
+import type * as group from "../rpc/group-messages.ts";
 import type {
   InitProducerRequest,
   InitProducerResponse,
@@ -108,12 +109,62 @@ export interface UnaryMethods {
     readonly request: UpdateFeatureRequest;
     readonly response: UpdateFeatureResponse;
   };
+  readonly FindCoordinator: {
+    readonly request: group.FindCoordinatorRequest;
+    readonly response: group.FindCoordinatorResponse;
+  };
+  readonly ConsumerGroupHeartbeat: {
+    readonly request: group.ConsumerGroupHeartbeatRequest;
+    readonly response: group.ConsumerGroupHeartbeatResponse;
+  };
+  readonly JoinGroup: {
+    readonly request: group.JoinGroupRequest;
+    readonly response: group.JoinGroupResponse;
+  };
+  readonly SyncGroup: {
+    readonly request: group.SyncGroupRequest;
+    readonly response: group.SyncGroupResponse;
+  };
+  readonly Heartbeat: {
+    readonly request: group.HeartbeatRequest;
+    readonly response: group.HeartbeatResponse;
+  };
+  readonly LeaveGroup: {
+    readonly request: group.LeaveGroupRequest;
+    readonly response: group.LeaveGroupResponse;
+  };
+  readonly CommitOffsets: {
+    readonly request: group.CommitOffsetsRequest;
+    readonly response: group.CommitOffsetsResponse;
+  };
+  readonly FetchOffsets: {
+    readonly request: group.FetchOffsetsRequest;
+    readonly response: group.FetchOffsetsResponse;
+  };
+  readonly DeleteOffsets: {
+    readonly request: group.DeleteOffsetsRequest;
+    readonly response: group.DeleteOffsetsResponse;
+  };
+  readonly ListGroups: {
+    readonly request: group.ListGroupsRequest;
+    readonly response: group.ListGroupsResponse;
+  };
+  readonly DescribeGroups: {
+    readonly request: group.DescribeGroupsRequest;
+    readonly response: group.DescribeGroupsResponse;
+  };
+  readonly DeleteGroups: {
+    readonly request: group.DeleteGroupsRequest;
+    readonly response: group.DeleteGroupsResponse;
+  };
 }
 
 export type UnaryMethod = keyof UnaryMethods;
 
 /** The service that declares each method. */
-export const UNARY_SERVICES: { readonly [M in UnaryMethod]: "ClientService" | "AdminService" } = {
+export const UNARY_SERVICES: {
+  readonly [M in UnaryMethod]: "ClientService" | "AdminService" | "GroupService";
+} = {
   Metadata: "ClientService",
   InitProducer: "ClientService",
   ListOffsets: "ClientService",
@@ -136,6 +187,18 @@ export const UNARY_SERVICES: { readonly [M in UnaryMethod]: "ClientService" | "A
   ListReassignments: "AdminService",
   DrainBroker: "AdminService",
   UpdateFeature: "AdminService",
+  FindCoordinator: "GroupService",
+  ConsumerGroupHeartbeat: "GroupService",
+  JoinGroup: "GroupService",
+  SyncGroup: "GroupService",
+  Heartbeat: "GroupService",
+  LeaveGroup: "GroupService",
+  CommitOffsets: "GroupService",
+  FetchOffsets: "GroupService",
+  DeleteOffsets: "GroupService",
+  ListGroups: "GroupService",
+  DescribeGroups: "GroupService",
+  DeleteGroups: "GroupService",
 };
 
 /** Bounds of one unary call. */
@@ -159,7 +222,10 @@ export interface ClientTransport {
     request: UnaryMethods[M]["request"],
     options: UnaryCallOptions,
   ): Promise<UnaryMethods[M]["response"]>;
-  /** Opens at once; failures show as a close. The handlers of the stream are set in the same turn. */
+  /**
+   * Opens at once; failures show as a close. The handlers of the stream are set in the same turn. The methods are those
+   * of `method-names.ts`, and their messages bytes: each has a codec in `rpc`.
+   */
   openStream(address: string, method: string): ByteStream;
   /** Ends all connections. Idempotent. */
   close(): Promise<void>;

@@ -61,12 +61,16 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
   callError: (method: UnaryMethod, address: string) => Error | undefined = () => undefined;
   /** Answers of unary calls that the fake does not know by itself. */
   readonly answers: { [M in UnaryMethod]?: (request: unknown, address: string) => unknown } = {};
+  /** Takes the streams of methods that the fake does not know by itself. */
+  otherStreams: FakeStreamServer | undefined;
   /** Brokers that refuse connections. */
   readonly down = new Set<number>();
   /** Brokers that are behind; undefined: all are. */
   behind: ReadonlySet<number> | undefined;
   /** Leaders that the metadata of those who are behind still name although they are no longer. */
   readonly staleLeaders = new Map<string, { leaderId: number; leaderEpoch: number }>();
+  /** Of topics that were deleted and made again. */
+  readonly topicIds = new Map<string, Buffer>();
   /** Where brokers are. */
   readonly racks = new Map<number, string>();
   /** In-sync replicas, by "topic-partition", where there are more than the leader. */
@@ -139,7 +143,7 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     } else if (method.endsWith("/Produce")) {
       const windowBytes = this.#options.windowBytes ?? 1 << 20;
       stream.answer(encodeProduceResponse({ correlationId: 0, results: [], windowBytes, throttleTimeMs: 0 }));
-    } else {
+    } else if (method.endsWith("/Fetch")) {
       this.#fetches.set(stream, {
         partitions: new Map(),
         credit: 0,
@@ -160,12 +164,14 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
     this.streams.delete(stream);
     this.#fetches.delete(stream);
     this.#unanswered.delete(stream);
+    this.otherStreams?.onGone(stream);
   }
 
   onMessage(stream: FakeStream, message: Buffer): void {
     if (stream.method.endsWith("/Produce"))
       this.#onProduce(stream, decodeProduceRequest(message), message.length);
-    else this.#onFetch(stream, decodeFetchStreamRequest(message));
+    else if (stream.method.endsWith("/Fetch")) this.#onFetch(stream, decodeFetchStreamRequest(message));
+    else this.otherStreams?.onMessage(stream, message);
   }
 
   /** Sends what fetch streams may get. */
@@ -239,7 +245,7 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
         errorCode: count === undefined ? errorCodeOf("UNKNOWN_TOPIC_OR_PARTITION") : 0,
         errorMessage: "",
         name,
-        topicId: Buffer.alloc(16, 1),
+        topicId: this.topicIds.get(name) ?? Buffer.alloc(16, 1),
         isInternal: false,
         maxMessageBytes: this.#options.maxMessageBytes ?? 1 << 20,
         partitions: Array.from({ length: count ?? 0 }, (_, partition) => {
