@@ -17,10 +17,19 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandAdder>>> = {
   features: async () => (await import("./commands/features.ts")).addFeaturesCommands,
   produce: async () => (await import("./commands/produce.ts")).addProduceCommand,
   consume: async () => (await import("./commands/consume.ts")).addConsumeCommand,
+  group: async () => (await import("./commands/group.ts")).addGroupCommands,
   log: async () => (await import("./commands/log.ts")).addLogCommands,
   chaos: async () => (await import("./commands/chaos.ts")).addChaosCommands,
   bench: async () => (await import("./commands/bench.ts")).addBenchCommands,
   config: async () => (await import("./commands/config.ts")).addConfigCommands,
+  shims: async () => (await import("./commands/shims.ts")).addShimsCommands,
+  "kafka-topics": async () => (await import("./commands/kafka-topics.ts")).addKafkaTopicsCommand,
+  "kafka-console-producer": async () =>
+    (await import("./commands/kafka-console-producer.ts")).addKafkaConsoleProducerCommand,
+  "kafka-console-consumer": async () =>
+    (await import("./commands/kafka-console-consumer.ts")).addKafkaConsoleConsumerCommand,
+  "kafka-consumer-groups": async () =>
+    (await import("./commands/kafka-consumer-groups.ts")).addKafkaConsumerGroupsCommand,
 };
 
 /**

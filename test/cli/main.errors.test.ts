@@ -83,7 +83,7 @@ test.each([
   ],
   [["topic", "alter-config", "orders", "-s", "max.message.byte=1"], "did you mean max.message.bytes?"],
   [["topic", "create", "a", "-c", "retention.ms=soon"], 'retention.ms = "soon" is not valid'],
-  [["topic", "create", "a", "-c", "cleanup.policy=compact"], "cleanup.policy"],
+  [["topic", "create", "a", "-c", "cleanup.policy=shred"], "cleanup.policy"],
   [["topic", "create", "a", "-p", "0"], "--partitions 0: a whole number from 1 up is needed"],
   [["topic", "create", "a", "-r", "3"], "3 replicas of each partition, 1 broker is registered"],
   [["topic", "add-partitions", "orders", "-t", "1"], "orders"],

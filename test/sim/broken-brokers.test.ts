@@ -32,7 +32,7 @@ const builds: readonly {
     options: { sabotage: "truncateToHighWatermark", faults: "powerCuts" },
     from: 1,
     within: 10,
-    found: ["StrongIsr"],
+    found: ["StrongIsr", "ReplicasRecover"],
   },
   {
     what: "a leader that sends to whoever asks, in whatever epoch and with whatever history (KIP-320)",

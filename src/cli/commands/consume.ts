@@ -1,11 +1,13 @@
 import type { Command } from "commander";
 import { operationError } from "../../base/errors.ts";
-import type { ConsumedBatch, ReadFrom } from "../../client/index.ts";
+import type { ReadFrom } from "../../client/index.ts";
 import { parseInteger } from "../arguments.ts";
 import { planReading } from "../consume-plan.ts";
 import type { ReadingPlan } from "../consume-plan.ts";
 import type { CliEnvironment } from "../context.ts";
 import { CliContext, withGlobalOptions } from "../context.ts";
+import { printBatch } from "../print-batch.ts";
+import { readGroup } from "../group-reading.ts";
 import { RecordFormat } from "../record-format.ts";
 import type { PrintableRecord } from "../record-format.ts";
 import { recordAsJson, recordAsText } from "../record-text.ts";
@@ -20,12 +22,10 @@ interface ConsumeOptions {
   readonly metaOnly?: boolean;
   readonly readFrom?: string;
   readonly rack?: string;
+  readonly group?: string;
 }
 
 const READ_FROM = ["leader", "closest"] as const;
-
-/** Text that is gathered before it is written: few large writes, and little memory when the reader is slow. */
-const WRITE_CHARS = 64 * 1024;
 
 /** `lograft consume TOPIC...`: prints records, one block each on a terminal, one JSON object a line elsewhere. */
 export function addConsumeCommand(program: Command, environment: CliEnvironment): void {
@@ -40,6 +40,10 @@ export function addConsumeCommand(program: Command, environment: CliEnvironment)
     .option(
       "-f, --format <format>",
       "print by format: %t %p %o %k %v %h %d %e %s, %k{hex} %v{base64}, \\n \\t",
+    )
+    .option(
+      "-g, --group <group>",
+      "read as a member of this group, which shares the partitions among its members, and commit what was printed",
     )
     .option("-p, --partitions <list>", "these partitions only, such as 0,1,5")
     .option("--exit-at-end", "stop at the end that each partition has now")
@@ -70,6 +74,10 @@ async function consume(
   const limit =
     options.number === undefined ? Number.POSITIVE_INFINITY : parseInteger(options.number, "-n", 1);
   const print = printer(context, options);
+  if (options.group !== undefined) {
+    await readGroup(context, { groupId: options.group, topics, reset: groupStart(options), limit, print });
+    return;
+  }
   const plan = await planReading(context.client.admin(), {
     topics,
     where: options.offset ?? "start",
@@ -77,6 +85,24 @@ async function consume(
     exitAtEnd: options.exitAtEnd === true,
   });
   if (plan.assign.length > 0) await readAll(context, { plan, readFrom, limit, print });
+}
+
+/** Where a group without commits begins. @throws LograftError INVALID_ARGUMENT for what the group decides itself. */
+function groupStart(options: ConsumeOptions): "earliest" | "latest" {
+  const { offset = "start", partitions, exitAtEnd, readFrom } = options;
+  if (partitions !== undefined || exitAtEnd === true || readFrom !== undefined) {
+    throw operationError(
+      "INVALID_ARGUMENT",
+      "-g reads what the group gives it; leave -p, --exit-at-end and --read-from out",
+    );
+  }
+  if (offset === "start") return "earliest";
+  if (offset === "end") return "latest";
+  throw operationError(
+    "INVALID_ARGUMENT",
+    `-o ${offset}: with -g there is start and end, for a group that has committed nothing; ` +
+      "move one that has with: lograft group reset-offsets",
+  );
 }
 
 function parseReadFrom({ readFrom: text = "leader", rack = "" }: ConsumeOptions): ReadFrom {
@@ -118,30 +144,6 @@ async function readAll(
     if (printed >= limit || open.size === 0) return;
   }
   context.signal.throwIfAborted();
-}
-
-/** Prints the records below `end`, at most `limit`; answers how many. */
-async function printBatch(
-  context: CliContext,
-  batch: ConsumedBatch,
-  end: number,
-  limit: number,
-  print: (record: PrintableRecord) => string,
-): Promise<number> {
-  let count = 0;
-  let text = "";
-  for (const record of batch) {
-    if (count >= limit || record.offset >= end) break;
-    text += print(record);
-    count++;
-    if (text.length < WRITE_CHARS) continue;
-    context.output.write(text);
-    text = "";
-    await context.output.drained(context.signal);
-  }
-  if (text !== "") context.output.write(text);
-  await context.output.drained(context.signal);
-  return count;
 }
 
 function printer(context: CliContext, options: ConsumeOptions): (record: PrintableRecord) => string {
