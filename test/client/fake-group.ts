@@ -145,12 +145,15 @@ export class FakeGroup implements FakeStreamServer {
     const { owned } = request;
     if (owned !== undefined && owned !== null) member.held = new Set(keysOf(owned));
     const mayHave = this.#mayHave(member);
+    const isComplete = mayHave.every((key) => member.held.has(key));
     const isClean = [...member.held].every((key) => mayHave.includes(key));
     if (isClean) member.epoch = this.epoch;
     else if (member.epoch === 0) member.epoch = 1;
     for (const key of mayHave) member.held.add(key);
     const told = mayHave.join();
-    const isNews = told !== member.told || (owned !== undefined && owned !== null);
+    // As the coordinator does: what a member says is right is not said again.
+    const isSaid = owned === undefined || owned === null || (isClean && isComplete);
+    const isNews = told !== member.told || !isSaid;
     member.told = told;
     this.#nudge(member);
     return {

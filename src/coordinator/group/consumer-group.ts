@@ -11,6 +11,7 @@ import {
 } from "./consumer-fencing.ts";
 import { difference, isSameSet, partitionSet } from "./consumer-partitions.ts";
 import { askAgain, isRevocationEpoch, nextAssignment } from "./consumer-reconciliation.ts";
+import type { Reconciliation } from "./consumer-reconciliation.ts";
 import { checkHeartbeat, JOIN_EPOCH, LEAVE_EPOCH, LEAVE_FOR_A_WHILE_EPOCH } from "./consumer-request.ts";
 import { ConsumerRoster } from "./consumer-roster.ts";
 import { ConsumerSessions } from "./consumer-sessions.ts";
@@ -270,9 +271,12 @@ export class ConsumerGroup implements Group {
     const after = this.#state.current(memberId);
     if (memberEpoch !== after.memberEpoch) this.#noteReport(request, after, context.image);
     const owned = topicPartitions === undefined ? undefined : partitionSet(topicPartitions);
+    // Who says nothing while it is to give something up is told again, which asks it to say what it owns.
+    const isSilent = after.state === "unrevoked" && owned === undefined;
     const isTold =
       isCurrent &&
       !isJoin &&
+      !isSilent &&
       isSameSet(before.assigned, after.assigned) &&
       isSameSet(owned ?? after.assigned, after.assigned);
     return { memberEpoch: after.memberEpoch, assignment: isTold ? undefined : after.assigned };
@@ -286,9 +290,9 @@ export class ConsumerGroup implements Group {
     const isAskedAgain = isJoin && current.state === "unrevoked";
     if (isAskedAgain && current.memberEpoch + 1 >= this.#state.targetEpoch)
       this.#makeTarget(context.image, effects);
-    const next = isAskedAgain
-      ? askAgain(current, this.#state.targetEpoch)
-      : this.#next(memberId, context.image, !isJoin && this.#hasRevoked(request, current, context.image));
+    const hasRevoked = !isJoin && this.#hasRevoked(request, current, context.image);
+    const step = this.#step(memberId, context.image, hasRevoked);
+    const next = isAskedAgain ? askAgain(step) : nextAssignment(step);
     if (next === current) return;
     effects.record({ type: "currentMember", groupId: this.groupId, memberId, value: next });
     const rebalanceTimeoutMs = this.#state.members.get(memberId)?.rebalanceTimeoutMs ?? 0;
@@ -296,8 +300,8 @@ export class ConsumerGroup implements Group {
     this.#sessions.revokeBy(memberId, isRevoking ? context.nowMs + rebalanceTimeoutMs : Infinity);
   }
 
-  #next(memberId: string, image: MetadataImage, hasRevoked: boolean): CurrentAssignmentValue {
-    return nextAssignment({
+  #step(memberId: string, image: MetadataImage, hasRevoked: boolean): Reconciliation {
+    return {
       current: this.#state.current(memberId),
       target: this.#state.target(memberId),
       targetEpoch: this.#state.targetEpoch,
@@ -307,7 +311,7 @@ export class ConsumerGroup implements Group {
         return holder !== undefined && holder !== memberId;
       },
       exists: (topicId) => image.topicById(topicId) !== undefined,
-    });
+    };
   }
 
   /** Whether this heartbeat, sent with the epoch in which it is to give something up, says that it has. */
@@ -344,7 +348,7 @@ export class ConsumerGroup implements Group {
   #hasNews(memberId: string, image: MetadataImage): boolean {
     if (!this.#state.members.has(memberId)) return true;
     const current = this.#state.current(memberId);
-    const next = this.#next(memberId, image, false);
+    const next = nextAssignment(this.#step(memberId, image, false));
     return (
       !isSameSet(next.assigned, current.assigned) ||
       !isSameSet(next.pendingRevocation, current.pendingRevocation)

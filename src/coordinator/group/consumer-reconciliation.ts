@@ -50,6 +50,7 @@ export function nextAssignment(step: Reconciliation): CurrentAssignmentValue {
   const held = current.memberEpoch > 0 ? current.assigned : NO_PARTITIONS;
   const revoked = selectPartitions(difference(held, target), (topicId) => step.exists(topicId));
   if (revoked.length > 0) {
+    assert(targetEpoch - 1 > current.memberEpoch, "no epoch to ask in", { targetEpoch, ...current });
     return {
       memberEpoch: targetEpoch - 1,
       previousMemberEpoch: current.memberEpoch,
@@ -74,11 +75,20 @@ export function nextAssignment(step: Reconciliation): CurrentAssignmentValue {
 
 /**
  * A member that joins again while it is to give something up is asked again, in an epoch of its own: what was sent with
- * the epoch before says nothing about what the new one holds. `targetEpoch` is at least two above that of the member.
+ * the epoch before says nothing about what the new one holds. It is asked for all that the target takes from it, for there
+ * is one request in one epoch. `targetEpoch` is at least two above the epoch of the member.
  */
-export function askAgain(current: CurrentAssignmentValue, targetEpoch: number): CurrentAssignmentValue {
+export function askAgain(step: Reconciliation): CurrentAssignmentValue {
+  const { current, target, targetEpoch } = step;
   assert(targetEpoch - 1 > current.memberEpoch, "no epoch to ask again in", { targetEpoch, ...current });
-  return { ...current, memberEpoch: targetEpoch - 1, previousMemberEpoch: current.memberEpoch };
+  const pending = union(current.pendingRevocation, difference(current.assigned, target));
+  return {
+    memberEpoch: targetEpoch - 1,
+    previousMemberEpoch: current.memberEpoch,
+    state: "unrevoked",
+    assigned: intersection(current.assigned, target),
+    pendingRevocation: selectPartitions(pending, (topicId) => step.exists(topicId)),
+  };
 }
 
 /** A static member that says that it goes for a while: it holds nothing, and what it is to have is kept for it. */

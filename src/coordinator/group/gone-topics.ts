@@ -45,6 +45,8 @@ export class GoneTopics {
     const topicId = context.image.topic(topic)?.topicId;
     if (topicId !== seen && seen !== undefined) this.#drop(topic);
     if (topicId !== undefined) {
+      // The metadata that made this broker the coordinator know every topic that the one before knew.
+      if (seen === undefined) this.#dropOthers(topic, topicId);
       this.#seen.set(topic, topicId);
       return;
     }
@@ -69,11 +71,21 @@ export class GoneTopics {
   }
 
   #drop(topic: string): void {
+    for (const entry of this.#table.topics.get(topic) ?? []) this.#dropOf(entry, topic);
+  }
+
+  /** Forgets what was committed for an older topic of this name, while there was no coordinator or another one. */
+  #dropOthers(topic: string, topicId: TopicId): void {
     for (const entry of this.#table.topics.get(topic) ?? []) {
-      const topics = this.#pending.get(entry);
-      if (topics === undefined) this.#pending.set(entry, new Set([topic]));
-      else topics.add(topic);
+      const committed = entry.offsets.topicIdOf(topic);
+      if (committed !== undefined && committed !== topicId) this.#dropOf(entry, topic);
     }
+  }
+
+  #dropOf(entry: GroupEntry, topic: string): void {
+    const topics = this.#pending.get(entry);
+    if (topics === undefined) this.#pending.set(entry, new Set([topic]));
+    else topics.add(topic);
   }
 
   #isOld(topic: string, wallMs: number): boolean {

@@ -1,6 +1,8 @@
 import { assertNever } from "../../base/assert.ts";
 import { ByteWriter } from "../../base/bytes.ts";
 import { LograftError } from "../../base/errors.ts";
+import { topicIdFromBytes, topicIdToBytes, UUID_BYTES } from "../../model/ids.ts";
+import type { TopicId } from "../../model/ids.ts";
 import type { CoordinatorRecord, RecordCodec } from "../shard.ts";
 import type {
   ClassicGroupValue,
@@ -30,6 +32,7 @@ import {
  *         v0, v2         offset i64, metadata str, commitTimestamp i64
  *         v1             the same, expireTimestamp i64 (not used)
  *         v3             offset i64, leaderEpoch i32, metadata str, commitTimestamp i64
+ *         v4             the same with metadata as text, then tagged fields, of which 0 is the topic id (16 bytes)
  *   2     classic group  group str
  *         v0-v3          protocolType str, generation i32, protocol nstr, leader nstr, from v2 currentStateTimestamp i64,
  *                        [] memberId str, from v3 groupInstanceId nstr, clientId str, clientHost str, from v1
@@ -42,7 +45,7 @@ import {
  *   8     current member group str, member str  memberEpoch i32, previousMemberEpoch i32, state u8, assigned partitions,
  *                                               partitions to be revoked
  *
- * Keys 0 to 2 with their values are Kafka's; written are 1 with v3 and 2 with v3. The values of 3 to 8 are our own: text
+ * Keys 0 to 2 with their values are Kafka's; written are 1 with v4 and 2 with v3. The values of 3 to 8 are our own: text
  * and lists there are behind an unsigned varint (of a nullable text one more than its size, 0 for null), partitions are a
  * list of (topicId 16 bytes, list of uvarint). Their versions count from 100, where Kafka's own values of these keys never
  * are. A key of another version is left alone, as Kafka does; a value of another version stops the reader, because to
@@ -57,7 +60,9 @@ const TARGET_EPOCH_KEY = 6;
 const TARGET_MEMBER_KEY = 7;
 const CURRENT_MEMBER_KEY = 8;
 
-const OFFSET_VALUE_VERSION = 3;
+const OFFSET_VALUE_VERSION = 4;
+/** The tag of the topic id in an offset, Kafka's. */
+const TOPIC_ID_TAG = 0;
 const CLASSIC_GROUP_VALUE_VERSION = 3;
 const OWN_VALUE_VERSION = 100;
 
@@ -154,8 +159,13 @@ function writeOffset(out: ByteWriter, value: CommittedOffset): void {
   out.int16(OFFSET_VALUE_VERSION);
   out.int64(value.offset);
   out.int32(value.leaderEpoch);
-  writeText(out, value.metadata);
+  writeNullableSizedText(out, value.metadata);
   out.int64(value.commitTimestampMs);
+  out.uvarint(value.topicId === undefined ? 0 : 1);
+  if (value.topicId === undefined) return;
+  out.uvarint(TOPIC_ID_TAG);
+  out.uvarint(UUID_BYTES);
+  out.bytes(topicIdToBytes(value.topicId));
 }
 
 function writeClassicGroup(out: ByteWriter, value: ClassicGroupValue): void {
@@ -271,10 +281,20 @@ function readOffset(fields: FieldReader): CommittedOffset {
   const version = readVersion(fields, 0, OFFSET_VALUE_VERSION);
   const offset = fields.int64("offset");
   const leaderEpoch = version >= 3 ? fields.int32("leader epoch") : -1;
-  const metadata = fields.text("metadata");
+  const metadata = version >= 4 ? (fields.nullableSizedText("metadata") ?? "") : fields.text("metadata");
   const commitTimestampMs = fields.int64("commit timestamp");
   if (version === 1) fields.skip("expire timestamp", 8);
-  return { offset, leaderEpoch, metadata, commitTimestampMs };
+  const topicId = version >= 4 ? readTopicId(fields) : undefined;
+  return { offset, leaderEpoch, metadata, commitTimestampMs, topicId };
+}
+
+/** The topic id among the tagged fields, if it is there. */
+function readTopicId(fields: FieldReader): TopicId | undefined {
+  let topicId: TopicId | undefined;
+  for (const { tag, bytes } of fields.taggedFields()) {
+    if (tag === TOPIC_ID_TAG && bytes.byteLength === UUID_BYTES) topicId = topicIdFromBytes(bytes);
+  }
+  return topicId;
 }
 
 function readClassicGroup(fields: FieldReader): ClassicGroupValue {

@@ -1,3 +1,4 @@
+import type { TopicId } from "../../model/ids.ts";
 import type { Effects } from "../shard.ts";
 import type { TopicPartitions } from "./group-api.ts";
 
@@ -9,6 +10,8 @@ export interface CommittedOffset {
   readonly metadata: string;
   /** Milliseconds since 1970. */
   readonly commitTimestampMs: number;
+  /** Of the topic that was committed for; undefined where a release that did not note it wrote the record. */
+  readonly topicId: TopicId | undefined;
 }
 
 /** A classic group between two rebalances. */

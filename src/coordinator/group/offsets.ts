@@ -1,4 +1,5 @@
 import { compareText } from "../../metadata/image.ts";
+import type { TopicId } from "../../model/ids.ts";
 import { shownTopic } from "../../model/topic-partition.ts";
 import type { DecisionContext } from "../shard.ts";
 import type {
@@ -55,6 +56,13 @@ export class GroupOffsets {
     return latest;
   }
 
+  /** The topic of this name that was committed for; undefined without offsets, and where it was not noted. */
+  topicIdOf(topic: string): TopicId | undefined {
+    // Offsets of two topics of one name are never here together: those of the first go before the second has any.
+    for (const { topicId } of this.#topics.get(topic)?.values() ?? []) return topicId;
+    return undefined;
+  }
+
   /** Takes a record: a committed offset, or null for one that is gone. */
   replay(topic: string, partition: number, value: CommittedOffset | null): TopicChange {
     const known = this.#topics.get(topic);
@@ -87,7 +95,8 @@ export class GroupOffsets {
       const { topic, partition, offset, leaderEpoch, metadata } = wanted;
       const refusal = checkCommitted(wanted, rules, context) ?? rules.refusalOf(wanted);
       if (refusal !== undefined) return { ...refusal, topic, partition };
-      const value = { offset, leaderEpoch, metadata, commitTimestampMs: context.wallMs };
+      const topicId = context.image.topic(topic)?.topicId;
+      const value = { offset, leaderEpoch, metadata, commitTimestampMs: context.wallMs, topicId };
       effects.record({ type: "offset", groupId: this.groupId, topic, partition, value });
       return { ...GROUP_SUCCESS, topic, partition };
     });

@@ -110,6 +110,14 @@ export class FieldReader {
     }));
   }
 
+  /** Kafka's tagged fields (KIP-482), the unknown ones too. */
+  taggedFields(): { readonly tag: number; readonly bytes: Buffer }[] {
+    return this.sizedList("tagged fields", () => {
+      const tag = this.#reader.uvarint();
+      return { tag, bytes: this.#reader.bytes(this.#reader.uvarint()) };
+    });
+  }
+
   /** The error of a record that cannot be read, with what `cause` says of the field at hand. */
   damage(cause: unknown): LograftError {
     const text = `the ${this.#field} in the ${this.#part} of a record of the offsets topic is damaged: ${errorMessage(cause)}`;

@@ -29,7 +29,16 @@ const groupRecord: fc.Arbitrary<GroupRecord> = fc.oneof(
     topic: text,
     partition: int32,
     value: fc.option(
-      fc.record({ offset: int64, leaderEpoch: int32, metadata: text, commitTimestampMs: int64 }),
+      fc.record({
+        offset: int64,
+        leaderEpoch: int32,
+        metadata: text,
+        commitTimestampMs: int64,
+        topicId: fc.option(
+          fc.uint8Array({ minLength: 16, maxLength: 16 }).map((id) => topicIdFromBytes(id)),
+          { nil: undefined },
+        ),
+      }),
     ),
   }),
   fc.record({
@@ -112,7 +121,13 @@ const OFFSET = {
   groupId: "g",
   topic: "t",
   partition: 7,
-  value: { offset: 42, leaderEpoch: 5, metadata: "m", commitTimestampMs: 1_700_000_000_000 },
+  value: {
+    offset: 42,
+    leaderEpoch: 5,
+    metadata: "m",
+    commitTimestampMs: 1_700_000_000_000,
+    topicId: topicIdFromBytes(Buffer.alloc(16, 0xab)),
+  },
 } as const satisfies GroupRecord;
 
 const CLASSIC = {
@@ -180,10 +195,10 @@ describe("round trip", () => {
 });
 
 describe("the bytes", () => {
-  test("an offset is Kafka's key 1 with value version 3", () => {
+  test("an offset is Kafka's key 1 with value version 4", () => {
     expect(shown(encode(OFFSET))).toEqual({
       key: "0001" + "000167" + "000174" + "00000007",
-      value: "0003" + "000000000000002a" + "00000005" + "00016d" + "0000018bcfe56800",
+      value: `0004000000000000002a00000005026d0000018bcfe56800010010${"ab".repeat(16)}`,
     });
   });
 
@@ -262,10 +277,21 @@ describe("the bytes", () => {
 });
 
 describe("older versions", () => {
+  test("offsets of version 3 know no topic id, nor must those of version 4, whose other tags are left alone", () => {
+    const { key } = encode(OFFSET);
+    const unknown = { ...OFFSET, value: { ...OFFSET.value, topicId: undefined } };
+    const fields = "000000000000002a 00000005";
+    expect(decode({ key, value: hex(`0003 ${fields} 00016d 0000018bcfe56800`) })).toEqual(unknown);
+    expect(decode({ key, value: hex(`0004 ${fields} 026d 0000018bcfe56800 00`) })).toEqual(unknown);
+    const id = "ab".repeat(16);
+    const tagged = hex(`0004 ${fields} 026d 0000018bcfe56800 02 0010${id} 07020102`);
+    expect(decode({ key, value: tagged })).toEqual(OFFSET);
+  });
+
   test("offsets of versions 0 to 2 have no leader epoch, and their expiry time is not used", () => {
     const key = hex("0000 000167 000174 00000007");
     const fields = "000000000000002a 00016d 0000018bcfe56800";
-    const old = { ...OFFSET, value: { ...OFFSET.value, leaderEpoch: -1 } };
+    const old = { ...OFFSET, value: { ...OFFSET.value, leaderEpoch: -1, topicId: undefined } };
     expect(decode({ key, value: hex(`0000 ${fields}`) })).toEqual(old);
     // The greatest 64-bit number: no reader of exact numbers could take it.
     expect(decode({ key, value: hex(`0001 ${fields} 7fffffffffffffff`) })).toEqual(old);
@@ -305,7 +331,7 @@ describe("older versions", () => {
 
   test("a value of an unknown version stops the reader", () => {
     const { key } = encode(OFFSET);
-    expect(caught(() => decode({ key, value: hex("0004 00") }))).toMatchObject({
+    expect(caught(() => decode({ key, value: hex("0005 00") }))).toMatchObject({
       code: "LOG_CORRUPT",
       context: { part: "value", field: "version" },
     });

@@ -197,6 +197,15 @@ describe("deleted topics", () => {
     expect(gone(behind.metadata(ORDERS))).toEqual(["bills"]);
   });
 
+  test("a topic that was made again while there was no coordinator starts without offsets", () => {
+    const at = bench();
+    commitBoth(at, "g");
+    const next = failover(at, { ...ORDERS, bills: { seed: 77, partitions: 1 } }, 1_000);
+    expect(next.offsets("g")).toEqual({ "orders-1": 5 });
+    next.commit("g", [{ topic: "bills", offset: 9 }]);
+    expect(next.offsets("g")).toEqual({ "bills-0": 9, "orders-1": 5 });
+  });
+
   test("a topic that was deleted while there was no coordinator is found out", () => {
     const at = bench();
     commitBoth(at, "g");

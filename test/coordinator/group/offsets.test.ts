@@ -37,7 +37,13 @@ describe("commit", () => {
     const effects = effectsOf(offsets);
     const outcome = offsets.commit([wanted({ metadata: "note" })], RULES, CONTEXT, effects);
     expect(outcome).toEqual([{ topic: "orders", partition: 0, error: "NONE", errorMessage: "" }]);
-    const value = { offset: 7, leaderEpoch: 2, metadata: "note", commitTimestampMs: 1_000_000 };
+    const value = {
+      offset: 7,
+      leaderEpoch: 2,
+      metadata: "note",
+      commitTimestampMs: 1_000_000,
+      topicId: CONTEXT.image.topic("orders")?.topicId,
+    };
     expect(effects.records).toEqual([{ type: "offset", groupId: "g", topic: "orders", partition: 0, value }]);
     expect(offsets.fetch([{ topic: "orders", partition: 0 }])).toMatchObject([
       { offset: 7, leaderEpoch: 2, metadata: "note", error: "NONE" },
@@ -122,7 +128,13 @@ describe("forgetting", () => {
   test("offsets up to the cutoff expire, as many as the limit lets", () => {
     const offsets = new GroupOffsets("g");
     for (let i = 0; i < 10; i++) {
-      const value = { offset: i, leaderEpoch: -1, metadata: "", commitTimestampMs: i * 100 };
+      const value = {
+        offset: i,
+        leaderEpoch: -1,
+        metadata: "",
+        commitTimestampMs: i * 100,
+        topicId: undefined,
+      };
       offsets.replay(i % 2 === 0 ? "orders" : "bills", i, value);
     }
     const effects = effectsOf(offsets);
@@ -164,7 +176,7 @@ test("replay says when a topic comes and goes, and counts what there is", () => 
       const hasTopic = (topic: string): boolean => [...model].some((key) => key.startsWith(topic));
       for (const [i, { topic, partition, isTombstone }] of records.entries()) {
         const before = hasTopic(topic);
-        const value = { offset: i, leaderEpoch: -1, metadata: "", commitTimestampMs: i };
+        const value = { offset: i, leaderEpoch: -1, metadata: "", commitTimestampMs: i, topicId: undefined };
         const change = offsets.replay(topic, partition, isTombstone ? null : value);
         if (isTombstone) model.delete(topic + partition);
         else model.add(topic + partition);

@@ -230,6 +230,7 @@ export class SimulatedConsumers {
         partitions.map((partition) => `${topicId}/${partition}`),
       ),
     );
+    consumer.owes = true;
     // It takes what is new at once, and gives up as late as it likes.
     if ([...consumer.owned].every((key) => consumer.target.has(key))) this.#reconcile(consumer);
   }
