@@ -239,6 +239,17 @@ describe("epochs", () => {
     expect(countOf(bench.beat("b", bench.member("b").memberEpoch).assignment)).toBe(2);
   });
 
+  test("a member that joins again is asked for all that it is to give up, once in an epoch", () => {
+    const { bench, first } = twoMembers();
+    bench.beat("a", first);
+    bench.join("c");
+    bench.join("d");
+    const again = bench.join("a");
+    expect(countOf(again.assignment)).toBe(1);
+    const done = bench.beat("a", again.memberEpoch, { topicPartitions: again.assignment ?? [] });
+    expect(done.memberEpoch).toBeGreaterThan(again.memberEpoch);
+  });
+
   test("a delayed duplicate of a join does not free what the member holds (H60)", () => {
     const { bench, first } = twoMembers();
     const asked = bench.beat("a", first);
