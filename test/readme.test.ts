@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
+import { LograftClient } from "../src/client/index.ts";
 import { startBroker } from "../src/testing.ts";
 
 /* The README's code is that of the examples, letter by letter; those are type-checked and linted with the rest, and run here. */
@@ -38,6 +39,25 @@ test("the first steps print what their comments say", async () => {
   }
   program.kill();
   expect(program.text.trimEnd().split("\n"), program.errors).toEqual(promised);
+});
+
+test("the member of a group handles, commits and leaves when it is told to end", async () => {
+  await using broker = await startBroker();
+  await using client = new LograftClient({ brokers: [broker.address] });
+  await using producer = client.producer();
+  await producer.send("payments", { key: "c-7", value: "12" });
+  const code = exampleOf("examples/group-member.ts");
+  const program = run("group-member.ts", code.replace("localhost:9092", broker.address));
+  for await (const chunk of program.stdout) {
+    program.text += String(chunk);
+    if (program.text.includes("\n")) program.kill();
+  }
+  expect(await program.ended, program.errors).toBe(0);
+  expect(program.text).toBe("0 0 12\n");
+  const [group] = await client.admin().describeGroups(["billing"]);
+  expect(group?.members).toEqual([]);
+  const offsets = await client.admin().fetchGroupOffsets("billing");
+  expect(offsets).toMatchObject([{ topic: "payments", partition: 0, offset: 1 }]);
 });
 
 test("the test inside passes", async () => {

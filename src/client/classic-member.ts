@@ -232,18 +232,25 @@ export class ClassicMember implements GroupMembership, HeartbeatResultListener {
   async #giveUp(partitions: readonly TopicPartitionRef[]): Promise<void> {
     const { rebalanceTimeoutMs } = this.#options;
     const patienceMs = Math.max(rebalanceTimeoutMs / 2, rebalanceTimeoutMs - 2 * this.#heartbeatIntervalMs);
+    const life = this.#life;
     this.#isStable = false;
-    await this.#revoke(partitions, patienceMs);
+    const isDone = await this.#revoke(partitions, patienceMs);
+    if (life !== this.#life) return;
     this.#owned.remove(partitions);
+    // Others get them now. What handlers still do with them must not be committed in a generation of later: nobody but
+    // this member knows that they are not its own any more (H60).
+    if (!isDone && this.#isRunning()) this.#listener.onLost(partitions);
   }
 
-  /** Resolves when the listener is done, or after `timeoutMs`. */
-  async #revoke(partitions: readonly TopicPartitionRef[], timeoutMs: number): Promise<void> {
+  /** Resolves when the listener is done, or after `timeoutMs`; answers whether it was. */
+  async #revoke(partitions: readonly TopicPartitionRef[], timeoutMs: number): Promise<boolean> {
     using deadline = deadlineSignal(this.#context.clock, timeoutMs);
     try {
       await abortable(this.#listener.onRevoke(partitions), deadline.signal);
+      return true;
     } catch (error: unknown) {
       this.#context.logger.warn("partitions were not given up in time", { error: errorMessage(error) });
+      return false;
     }
   }
 

@@ -40,9 +40,14 @@ export async function runHandlers(
     },
   };
   const newLane = laneFactory(options, calls, listener);
+  // Lanes by key take more while they work, and so might never be done: while a partition waits for a lane they get nothing.
+  let isLaneWanted = false;
   const accepts = (key: string): boolean => {
     const lane = lanes.get(key);
-    return lane === undefined ? lanes.size < concurrency : lane.hasRoom;
+    if (lane !== undefined) return lane.hasRoom && !isLaneWanted;
+    if (lanes.size < concurrency) return true;
+    isLaneWanted = true;
+    return false;
   };
   const forgetIdle = (): void => {
     for (const [key, lane] of lanes) if (lane.isIdle) lanes.delete(key);
@@ -56,6 +61,7 @@ export async function runHandlers(
   try {
     while (!stopping.signal.aborted) {
       forgetIdle();
+      isLaneWanted = false;
       const taken = source.take(accepts);
       if (taken === undefined) {
         await abortable(bell.promise, stopping.signal);

@@ -182,7 +182,10 @@ export interface ConsumerEvents {
    * here are done.
    */
   readonly revoked: { readonly partitions: readonly TopicPartitionRef[] };
-  /** The membership was lost and these with it; another member may have them. Nothing of them can be committed. */
+  /**
+   * The membership was lost and these with it, or their handlers took longer than `rebalanceTimeoutMs` to give them up;
+   * another member may have them. Nothing of them can be committed any more.
+   */
   readonly lost: { readonly partitions: readonly TopicPartitionRef[] };
   /** The assignment changed, and this is all of it. */
   readonly rebalance: { readonly assignment: readonly TopicPartitionRef[]; readonly memberEpoch: number };
@@ -192,7 +195,7 @@ export interface ConsumerEvents {
 export interface HandlerContext {
   /**
    * Aborted when `run` ends (on its own signal, on close, or because another handler failed), and when the partition was
-   * lost to another member.
+   * lost to another member. A handler that stops for it throws: one that returns has processed what it was given.
    */
   readonly signal: AbortSignal;
 }
@@ -213,7 +216,8 @@ export type RunOptions = {
   readonly retry?: RetryOptions;
   /**
    * When the attempts are used up: end `run` with the error ("stop", default), leave the record (or batch) as if it were
-   * processed, with an `error` event ("skip"), or go on trying ("retry").
+   * processed, with an `error` event ("skip"), or go on trying ("retry"). None of it once the signal of its context has
+   * fired: what fails then is not processed, and is read again.
    */
   readonly onError?: "retry" | "skip" | "stop";
   readonly signal?: AbortSignal;

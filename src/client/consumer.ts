@@ -40,7 +40,7 @@ const DEFAULT_CLOSE_TIMEOUT_MS = 30_000;
 export class Consumer implements AsyncDisposable {
   readonly #options: ResolvedConsumerOptions;
   readonly #context: ClientContext;
-  readonly #emitter = new Emitter<ConsumerEvents>();
+  readonly #emitter: Emitter<ConsumerEvents>;
   readonly #feed: PartitionFeed;
   readonly #group: GroupConsumer | undefined;
   readonly #closing = new AbortController();
@@ -58,6 +58,7 @@ export class Consumer implements AsyncDisposable {
     this.#options = options;
     this.#context = deps.context;
     this.#onClosed = deps.onClosed;
+    this.#emitter = new Emitter(deps.context);
     this.#feed = new PartitionFeed(options, { context: deps.context, emitter: this.#emitter });
     const { group, autoOffsetReset } = options;
     if (group === undefined) return;

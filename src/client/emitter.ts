@@ -1,6 +1,16 @@
-/** Listeners by event name, typed by a map of name to argument. Listeners run at once, in the order they were added. */
+import type { Clock } from "../platform/clock.ts";
+
+/**
+ * Listeners by event name, typed by a map of name to argument. Listeners run at once, in the order they were added. What one
+ * throws is its owner's uncaught exception, thrown when the caller is done: it never stops who emits half way.
+ */
 export class Emitter<Events extends object> {
+  readonly #clock: Clock;
   readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
+
+  constructor(deps: { readonly clock: Clock }) {
+    this.#clock = deps.clock;
+  }
 
   /** Answers the function that removes the listener. Adding one twice has no effect. */
   on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
@@ -19,7 +29,15 @@ export class Emitter<Events extends object> {
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
     const listeners = this.#listeners.get(name) as Set<(event: Events[Name]) => void> | undefined;
     if (listeners === undefined) return;
-    for (const listener of listeners) listener(event);
+    for (const listener of listeners) {
+      try {
+        listener(event);
+      } catch (error: unknown) {
+        this.#clock.defer(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   clear(): void {

@@ -3,6 +3,7 @@ import { Deferred } from "../base/deferred.ts";
 import { errorMessage, type LograftError, operationError } from "../base/errors.ts";
 import { ProtocolError } from "../model/error-code.ts";
 import { topicPartitionKey, type TopicPartitionKey } from "../model/topic-partition.ts";
+import { AdminCalls } from "./admin-calls.ts";
 import type { ClientContext } from "./client-context.ts";
 import type {
   ConsumerEvents,
@@ -23,6 +24,7 @@ import { type CommittedPosition, fetchCommitted } from "./group-offsets.ts";
 import { GroupPartition, type ProgressListener } from "./group-partition.ts";
 import { newMembership } from "./group-protocols.ts";
 import { OffsetCommits } from "./offset-commits.ts";
+import { LeaderCalls } from "./leader-calls.ts";
 import type { PartitionReader } from "./partition-reader.ts";
 
 /** The consumer around a group's membership: it fetches and hands out. */
@@ -57,6 +59,7 @@ export class GroupConsumer implements MembershipListener, ProgressListener {
   readonly #membership: GroupMembership;
   readonly #commits: OffsetCommits;
   readonly #partitions = new Map<TopicPartitionKey, GroupPartition>();
+  readonly #givingUp = new WeakMap<GroupPartition, Promise<void>>();
   readonly #closing = new AbortController();
   readonly #joined = new Deferred<void>();
   #closeEndMs: number | undefined;
@@ -82,6 +85,7 @@ export class GroupConsumer implements MembershipListener, ProgressListener {
           const reader = this.#partitions.get(topicPartitionKey(topic, partition))?.reader;
           return reader === undefined || reader.highWatermark < 0 ? undefined : reader.highWatermark;
         },
+        askEnds: (partitions, bounds) => this.#askEnds(partitions, bounds),
         onError: (error) => this.#host.onRetriedError(error),
       },
     );
@@ -187,19 +191,23 @@ export class GroupConsumer implements MembershipListener, ProgressListener {
   }
 
   async onRevoke(refs: readonly TopicPartitionRef[]): Promise<void> {
-    const given = this.#held(refs);
-    for (const partition of given) {
+    const held = this.#held(refs);
+    // A close may find some that are being given up already.
+    const fresh = held.filter((partition) => !this.#givingUp.has(partition));
+    for (const partition of fresh) {
       partition.end();
       this.#host.holdReader(partition.reader);
     }
-    await Promise.all(given.map((partition) => partition.idle()));
-    // Some may have been lost, or given anew, while the application was busy with them.
-    const ours = given.filter((partition) => this.#isHeld(partition));
-    if (ours.length === 0) return;
-    this.#host.emit("revoked", { partitions: ours.map(refOf) });
-    await this.#commits.flush(ours, { timeoutMs: this.#flushTimeoutMs() });
-    for (const partition of ours) if (this.#isHeld(partition)) this.#drop(partition);
-    this.#tellAssignment();
+    // A slow handler holds up its own partition: of the others, what was processed is committed before patience ends.
+    const idle = fresh.filter(({ isIdle }) => isIdle);
+    const together = this.#giveUp(idle);
+    for (const partition of idle) this.#givingUp.set(partition, together);
+    for (const partition of fresh) {
+      if (this.#givingUp.has(partition)) continue;
+      const alone = partition.idle().then(() => this.#giveUp([partition]));
+      this.#givingUp.set(partition, alone);
+    }
+    await Promise.all(held.map(async (partition) => this.#givingUp.get(partition)));
   }
 
   onLost(refs: readonly TopicPartitionRef[]): void {
@@ -227,17 +235,42 @@ export class GroupConsumer implements MembershipListener, ProgressListener {
     }
   }
 
+  /** The application has nothing of these. Never rejects. */
+  async #giveUp(partitions: readonly GroupPartition[]): Promise<void> {
+    // Some may have been lost, or given anew, while the application was busy with them.
+    const ours = partitions.filter((partition) => this.#isHeld(partition));
+    if (ours.length === 0) return;
+    this.#host.emit("revoked", { partitions: ours.map(refOf) });
+    await this.#commits.flush(ours, { timeoutMs: this.#flushTimeoutMs() });
+    for (const partition of ours) if (this.#isHeld(partition)) this.#drop(partition);
+    this.#tellAssignment();
+  }
+
   #take(topic: string, partition: number): GroupPartition {
     const key = topicPartitionKey(topic, partition);
     const before = this.#partitions.get(key);
     if (before !== undefined) this.#drop(before);
     const reader = this.#host.addReader(topic, partition);
-    reader.committer = (offset, leaderEpoch) =>
-      this.commit([{ topic, partition, offset, leaderEpoch }], undefined);
     const taken = new GroupPartition(reader, { listener: this });
+    reader.committer = (offset, leaderEpoch) => this.#commitOf(taken, offset, leaderEpoch);
     this.#partitions.set(key, taken);
     this.#commits.add(taken);
     return taken;
+  }
+
+  /**
+   * The commit of something that was handed out. The partition may have been away since, at another member that committed
+   * more: what is left from before must not go over that with the epoch of now (H60).
+   */
+  async #commitOf(taken: GroupPartition, offset: number, leaderEpoch: number): Promise<void> {
+    const { topic, partition, key } = taken;
+    if (!this.#isHeld(taken)) {
+      const text =
+        `commit of ${key}: the partition was taken from this member of group ${this.groupId} after offset ${offset - 1} was ` +
+        "handed out; leave the record, it is processed again by whoever has the partition now";
+      throw new ProtocolError("ILLEGAL_GENERATION", text, { context: { topic, partition, offset } });
+    }
+    await this.commit([{ topic, partition, offset, leaderEpoch }], undefined);
   }
 
   #drop(partition: GroupPartition): void {
@@ -269,6 +302,22 @@ export class GroupConsumer implements MembershipListener, ProgressListener {
     const { requestTimeoutMs, clock } = this.#context;
     if (this.#closeEndMs === undefined) return requestTimeoutMs;
     return Math.max(1, Math.min(requestTimeoutMs, this.#closeEndMs - clock.monotonicMs()));
+  }
+
+  /** @throws LograftError, ProtocolError: what a leader says instead of its end. */
+  async #askEnds(
+    partitions: readonly TopicPartitionRef[],
+    options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<readonly number[]> {
+    const leaders = new LeaderCalls({
+      context: this.#context,
+      calls: new AdminCalls({ context: this.#context }),
+    });
+    const found = await leaders.listOffsets(partitions, "end", options);
+    return found.map((end) => {
+      if (end instanceof ProtocolError) throw end;
+      return end.offset;
+    });
   }
 
   /** Finds out where to begin, for as long as it takes and the partitions are here. */

@@ -25,16 +25,19 @@ export interface GroupSubscription {
  */
 export type MembershipState = "joining" | "rebalancing" | "stable" | "closed";
 
-/** Who hears of a membership's changes. Calls never overlap: the next one comes when a promise of the last is settled. */
+/**
+ * Who hears of a membership's changes. Calls never overlap: the next one comes when a promise of the last is settled. Only
+ * `onLost` may come before that, for what is being given up as well.
+ */
 export interface MembershipListener {
   /**
    * Give these up: finish what is being handled, commit, then resolve. The membership waits for it, but not beyond the
-   * rebalance timeout, because the coordinator gives them to others then. Never rejects.
+   * rebalance timeout, because the coordinator gives them to others then: what is left of them is lost. Never rejects.
    */
   onRevoke(partitions: readonly TopicPartitionRef[]): Promise<void>;
   /** Start reading these, besides what there is. Called after every join, then also with none. */
   onAssign(partitions: readonly TopicPartitionRef[]): void;
-  /** The membership was lost (fenced, session over) and with it these: stop at once, commit nothing. */
+  /** Lost with the membership (fenced, session over), or given up too late: stop at once, commit nothing. */
   onLost(partitions: readonly TopicPartitionRef[]): void;
   /** Failed and tried again. */
   onRetriedError(error: LograftError): void;

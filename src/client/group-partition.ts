@@ -44,6 +44,11 @@ export class GroupPartition {
     return this.#phase;
   }
 
+  /** The application has nothing of it in its hands. */
+  get isIdle(): boolean {
+    return this.#inHandCount === 0;
+  }
+
   /** Aborted when nothing more of it may be begun. */
   get ending(): AbortSignal {
     return this.#ending.signal;
@@ -107,7 +112,7 @@ export class GroupPartition {
 
   /** Resolves when the application has nothing of it in its hands. */
   idle(): Promise<void> {
-    if (this.#inHandCount === 0) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     this.#idle ??= new Deferred();
     return this.#idle.promise;
   }

@@ -18,6 +18,7 @@ export interface HandlerDeps {
 /** What becomes of a piece of work: it counts as processed, or it stays to be done by whoever reads it next. */
 export type HandlerOutcome = "processed" | "left";
 
+const SKIPPED = "it is left behind as if it were processed";
 const DEFAULT_BACKOFF: BackoffOptions = { initialMs: 100, maxMs: 10_000 };
 
 /** Calls handlers by the policy of one `run`: how often again, after what pauses, and what then. */
@@ -62,9 +63,14 @@ export class HandlerCalls {
         await handler();
         return "processed";
       } catch (error: unknown) {
+        if (this.#isCalledOff(taken)) {
+          // It may have failed because it was told to end; to skip it then would lose it.
+          this.#report(error, what, "it is left: the run ends, or the partition is lost");
+          return "left";
+        }
         const isLast = attempt >= this.#attempts && this.#onError !== "retry";
         if (isLast && this.#onError === "stop") throw error;
-        this.#report(error, what, isLast);
+        this.#report(error, what, isLast ? SKIPPED : "it is tried again");
         if (isLast) return "processed";
       }
       backoff ??= new Backoff(this.#backoff, this.#deps);
@@ -72,8 +78,13 @@ export class HandlerCalls {
     }
   }
 
-  #report(error: unknown, what: string, isSkipped: boolean): void {
-    const fate = isSkipped ? "it is left behind as if it were processed" : "it is tried again";
+  /** The signal of the handler's context has fired. */
+  #isCalledOff({ lost }: TakenBatch): boolean {
+    return this.#stopping.aborted || lost?.aborted === true;
+  }
+
+  #report(error: unknown, what: string, fate: string): void {
+    const isSkipped = fate === SKIPPED;
     const code = isLograftError(error) ? error.code : "ABORTED";
     const text = `the handler failed on ${what} (${fate}): ${errorMessage(error)}`;
     const context = { code, isSkipped };

@@ -21,6 +21,8 @@ export interface HeartbeatListener {
 
 /** An answer waits for a commit of the cluster, no longer: after this the coordinator is taken for hung. */
 const ANSWER_TIMEOUT_MS = 5000;
+/** A verdict that comes so late comes from a process that stood still itself: the answer may lie unread in its socket. */
+const LATE_MS = 500;
 
 /**
  * One stream of heartbeats to the coordinator, opened when there is one to send. At most one heartbeat is unanswered; each
@@ -110,13 +112,24 @@ export class HeartbeatStream {
   }
 
   #write(stream: ByteStream, request: ConsumerGroupHeartbeatRequest): void {
-    this.#answerTimer = this.#context.clock.setTimer(ANSWER_TIMEOUT_MS, () => {
+    this.#awaitAnswer(stream);
+    // The answer of `send` is no concern: one small message at a time.
+    stream.send([encodeHeartbeatRequest(request)]);
+  }
+
+  #awaitAnswer(stream: ByteStream): void {
+    const { clock } = this.#context;
+    const dueMs = clock.monotonicMs() + ANSWER_TIMEOUT_MS;
+    this.#answerTimer = clock.setTimer(ANSWER_TIMEOUT_MS, () => {
+      // A handler that blocked this process must not cost it the stream, and with it the membership.
+      if (clock.monotonicMs() > dueMs + LATE_MS) {
+        this.#awaitAnswer(stream);
+        return;
+      }
       this.#answerTimer = undefined;
       if (this.#address !== undefined) this.#calls.forget(this.#address);
       this.#cut(stream.peer, `a heartbeat was not answered within ${ANSWER_TIMEOUT_MS} ms`);
     });
-    // The answer of `send` is no concern: one small message at a time.
-    stream.send([encodeHeartbeatRequest(request)]);
   }
 
   #onMessage(message: Buffer, address: string): void {

@@ -1,3 +1,4 @@
+import { abortable, deadlineSignal } from "../base/abort.ts";
 import { Backoff } from "../base/backoff.ts";
 import { errorMessage, type LograftError, operationError } from "../base/errors.ts";
 import { errorNameOf, type ErrorName, isRetriable, ProtocolError } from "../model/error-code.ts";
@@ -18,6 +19,11 @@ export interface OffsetCommitsDeps {
   readonly identity: () => GroupIdentity | undefined;
   /** Readable end of a partition (exclusive), as far as it is known here. */
   readonly endOf: (partition: TopicPartitionRef) => number | undefined;
+  /** Asks the leaders for the ends, in the order of `partitions`. @throws LograftError when one cannot be had. */
+  readonly askEnds: (
+    partitions: readonly TopicPartitionRef[],
+    options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ) => Promise<readonly number[]>;
   /** A commit failed and is tried again, or was refused and nobody waits for it. */
   readonly onError: (error: LograftError) => void;
 }
@@ -61,6 +67,8 @@ export class OffsetCommits {
   readonly #closing = new AbortController();
   #timer: Timer | undefined;
   #isSending = false;
+  /** Commits that wait for the leaders' ends. */
+  readonly #asking = new Set<Promise<void>>();
   #notBeforeMs = 0;
 
   constructor(options: { readonly pace: CommitPace }, deps: OffsetCommitsDeps) {
@@ -91,11 +99,7 @@ export class OffsetCommits {
     if (entry === undefined) return;
     this.#entries.delete(key);
     this.#dirty.delete(entry);
-    const text =
-      `${key} was taken from this member of group ${this.#deps.calls.groupId} before offset ${entry.offset} was ` +
-      "committed; its next owner begins at the last commit and processes again what came after it";
-    const error = new ProtocolError("ILLEGAL_GENERATION", text, { context: { topic, partition } });
-    this.#settleWaiters(key, entry, error);
+    this.#settleWaiters(key, entry, this.#taken(entry));
   }
 
   /** Everything below `offset` was processed. Committed by the pace. */
@@ -107,33 +111,50 @@ export class OffsetCommits {
   }
 
   /**
-   * Commits these now. @throws LograftError INVALID_ARGUMENT for an offset that is none; ProtocolError
-   * UNKNOWN_MEMBER_ID for a partition that this member does not have, OFFSET_OUT_OF_RANGE past the known end, what the
-   * coordinator refuses; TIMEOUT.
+   * Commits these now; an offset past the end as it is known here is held against the leader's end before. @throws
+   * LograftError INVALID_ARGUMENT for an offset that is none; ProtocolError UNKNOWN_MEMBER_ID for a partition that this
+   * member does not have, OFFSET_OUT_OF_RANGE past the end, what the coordinator or a leader refuses; TIMEOUT.
    */
   async commit(offsets: readonly OffsetCommitSpec[], options: { readonly timeoutMs: number }): Promise<void> {
     if (this.#closing.signal.aborted) throw operationError("CLOSED", "the consumer is closed");
-    if (this.#waiters.size >= MAX_WAITERS) {
+    if (this.#waiters.size + this.#asking.size >= MAX_WAITERS) {
       throw operationError(
         "BUFFER_EXHAUSTED",
         `${MAX_WAITERS} commits wait already; await some before you start others`,
         { retriable: true },
       );
     }
+    const { clock } = this.#deps.context;
+    const endMs = clock.monotonicMs() + options.timeoutMs;
     const entries = offsets.map((spec) => [this.#entryOf(spec), spec] as const);
+    const unsure = offsets.filter((spec) => spec.offset > (this.#deps.endOf(spec) ?? 0));
+    if (unsure.length > 0) {
+      const asking = this.#checkEnds(unsure, options.timeoutMs);
+      this.#asking.add(asking);
+      try {
+        await asking;
+      } finally {
+        this.#asking.delete(asking);
+      }
+      // What was taken away meanwhile, and maybe given again, is another one's to commit (H60).
+      for (const [entry, spec] of entries) if (this.#entryOf(spec) !== entry) throw this.#taken(entry);
+    }
     const wanted = new Map<string, number>();
     for (const [entry, { offset, leaderEpoch = -1, metadata = "" }] of entries) {
       this.#put(entry, { offset, leaderEpoch, metadata });
       wanted.set(topicPartitionKey(entry.topic, entry.partition), entry.version);
     }
-    await this.#settled(wanted, options.timeoutMs);
+    await this.#settled(wanted, Math.max(1, endMs - clock.monotonicMs()));
   }
 
-  /** Commits what is processed of these and not committed; waits for it until `timeoutMs`. Never rejects. */
+  /** Commits what is processed of these and not committed, and what is begun; waits until `timeoutMs`. Never rejects. */
   async flush(
     partitions: readonly TopicPartitionRef[],
     options: { readonly timeoutMs: number },
   ): Promise<void> {
+    const { clock } = this.#deps.context;
+    const endMs = clock.monotonicMs() + options.timeoutMs;
+    if (this.#asking.size > 0) await this.#asked(options.timeoutMs);
     const wanted = new Map<string, number>();
     for (const { topic, partition } of partitions) {
       const key = topicPartitionKey(topic, partition);
@@ -142,7 +163,7 @@ export class OffsetCommits {
     }
     if (this.#closing.signal.aborted) return;
     try {
-      await this.#settled(wanted, options.timeoutMs);
+      await this.#settled(wanted, Math.max(1, endMs - clock.monotonicMs()));
     } catch (error: unknown) {
       if (isLograftError(error)) this.#deps.onError(error);
       else throw error;
@@ -173,16 +194,40 @@ export class OffsetCommits {
         { context: { topic, partition, offset } },
       );
     }
-    const end = this.#deps.endOf(spec);
-    if (end !== undefined && offset > end) {
+    return entry;
+  }
+
+  /** @throws ProtocolError OFFSET_OUT_OF_RANGE, what the leaders answer, CLOSED. */
+  async #checkEnds(specs: readonly OffsetCommitSpec[], timeoutMs: number): Promise<void> {
+    const ends = await this.#deps.askEnds(specs, { timeoutMs, signal: this.#closing.signal });
+    for (const [index, { topic, partition, offset }] of specs.entries()) {
+      const end = ends[index];
+      if (end === undefined || offset <= end) continue;
       throw new ProtocolError(
         "OFFSET_OUT_OF_RANGE",
-        `commit of ${key}: offset ${offset} is past the end of the partition, which is ${end}; commit the offset of the ` +
-          "last record processed plus one",
+        `commit of ${topicPartitionKey(topic, partition)}: offset ${offset} is past the end of the partition, which is ` +
+          `${end}; commit the offset of the last record processed plus one`,
         { context: { topic, partition, offset, end } },
       );
     }
-    return entry;
+  }
+
+  /** Resolves when nobody waits for ends that are asked for now, or after `timeoutMs`. */
+  async #asked(timeoutMs: number): Promise<void> {
+    using deadline = deadlineSignal(this.#deps.context.clock, timeoutMs, this.#closing.signal);
+    try {
+      await abortable(Promise.allSettled(this.#asking), deadline.signal);
+    } catch {
+      // Late or closed: what is not committed by now is given up without.
+    }
+  }
+
+  #taken({ topic, partition, offset }: Entry): ProtocolError {
+    const text =
+      `${topicPartitionKey(topic, partition)} was taken from this member of group ${this.#deps.calls.groupId} before ` +
+      `${offset < 0 ? "anything" : `offset ${offset}`} was committed; its next owner begins at the last commit and ` +
+      "processes again what came after it";
+    return new ProtocolError("ILLEGAL_GENERATION", text, { context: { topic, partition } });
   }
 
   #put(entry: Entry, next: Pick<Entry, "offset" | "leaderEpoch" | "metadata">): void {
@@ -259,7 +304,8 @@ export class OffsetCommits {
     this.#isSending = false;
     if (this.#closing.signal.aborted || this.#dirty.size === 0) return;
     if (mustWait) this.#sendSoon(this.#backoff.nextMs());
-    else if (this.#waiters.size > 0) this.#sendSoon(0);
+    // By hand, too, what nobody waits for any more is committed: whoever gave up was told that it may be.
+    else if (this.#waiters.size > 0 || this.#pace === "manual") this.#sendSoon(0);
     else this.#schedule();
   }
 

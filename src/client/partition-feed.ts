@@ -37,7 +37,7 @@ export class PartitionFeed implements FetcherListener, BatchSource, GroupHost {
   readonly #readers = new Map<TopicPartitionKey, PartitionReader>();
   /** Readers with fetched records, in turn. */
   readonly #ready = new Set<PartitionReader>();
-  readonly #news = new Emitter<{ readonly news: undefined }>();
+  readonly #news: Emitter<{ readonly news: undefined }>;
   #wake = new Deferred<void>();
   #fatal: LograftError | undefined;
   #isClosed = false;
@@ -50,6 +50,7 @@ export class PartitionFeed implements FetcherListener, BatchSource, GroupHost {
   ) {
     this.#context = deps.context;
     this.#emitter = deps.emitter;
+    this.#news = new Emitter(deps.context);
     this.#fetcher = new Fetcher(options, { context: deps.context, listener: this });
     this.#stallWatch = new StallWatch(
       { stalledAfterMs: options.stalledAfterMs },

@@ -135,7 +135,11 @@ export class StreamMember implements GroupMembership, HeartbeatListener {
     this.#epoch = response.memberEpoch;
     this.#intervalMs = Math.max(1, response.heartbeatIntervalMs);
     const { assignment } = response;
-    if (assignment !== undefined && assignment !== null) this.#target = AssignedSet.of(assignment);
+    if (assignment !== undefined && assignment !== null) {
+      this.#target = AssignedSet.of(assignment);
+      // Also when nothing changes: the coordinator may have missed it.
+      this.#owes.owned = true;
+    }
     void this.#reconcile(); // Never rejects: neither does the listener.
     this.#beatAfter(this.#isSendDue ? 0 : this.#intervalMs);
   }
@@ -211,9 +215,10 @@ export class StreamMember implements GroupMembership, HeartbeatListener {
     );
     this.#owes = { owned: true, subscription: true };
     if (FENCED.has(name)) {
-      if (this.#phase === "leaving") return;
       this.#listener.onRetriedError(error);
       this.#lose();
+      // Nothing is left to commit or to give up, and nobody to come back as.
+      if (this.#phase === "leaving") return;
       this.#retry(this.#backoff.attempts === 0);
     } else if (name === "UNRELEASED_INSTANCE_ID" && this.#mayWaitForInstance()) {
       this.#listener.onRetriedError(error);
@@ -270,9 +275,11 @@ export class StreamMember implements GroupMembership, HeartbeatListener {
     for (;;) {
       const surplus = this.#owned.without(this.#target);
       if (surplus.size === 0) break;
-      await this.#revoke(surplus, this.#patienceMs());
+      const isDone = await this.#revoke(surplus, this.#patienceMs());
       // Lost meanwhile: then all is gone, and told. Closed meanwhile: the close gives up the rest.
       if (life !== this.#life || this.#phase !== "running") break;
+      // Others get them now. What handlers still do with them must not be committed with an epoch of later (H60).
+      if (!isDone) this.#listener.onLost(surplus.list());
       this.#owned.remove(surplus);
       this.#owes.owned = true;
       this.#beat();
@@ -299,19 +306,20 @@ export class StreamMember implements GroupMembership, HeartbeatListener {
     return Math.max(rebalanceTimeoutMs / 2, rebalanceTimeoutMs - 2 * this.#intervalMs);
   }
 
-  /** Resolves when the listener is done, or after `timeoutMs`. */
-  async #revoke(partitions: AssignedSet, timeoutMs: number): Promise<void> {
-    const done = new Deferred<void>();
-    const timer = this.#context.clock.setTimer(timeoutMs, () => done.resolve());
+  /** Resolves when the listener is done, or after `timeoutMs`; answers whether it was. */
+  async #revoke(partitions: AssignedSet, timeoutMs: number): Promise<boolean> {
+    const done = new Deferred<boolean>();
+    const timer = this.#context.clock.setTimer(timeoutMs, () => done.resolve(false));
     this.#listener.onRevoke(partitions.list()).then(
-      () => done.resolve(),
+      () => done.resolve(true),
       (error: unknown) => {
         this.#context.logger.warn("giving up partitions failed", { error: errorMessage(error) });
-        done.resolve();
+        done.resolve(false);
       },
     );
-    await done.promise;
+    const isDone = await done.promise;
     timer.cancel();
+    return isDone;
   }
 
   async #close(timeoutMs: number): Promise<void> {

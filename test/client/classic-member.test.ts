@@ -129,6 +129,9 @@ describe("heartbeats", () => {
     await cluster.scheduler.runUntil(() => b.list.length > 0, 70_000);
     await cluster.scheduler.runUntil(() => a.member.state === "stable", 60_000);
     expect(b.list).toHaveLength(1);
+    // It must not commit what its handler does after that in its next generation (H60).
+    expect(a.events.slice(0, 3)).toEqual(["assign t-0 t-1", "revoke t-0 t-1", "lost t-0 t-1"]);
+    expect(a.list).toHaveLength(1);
   });
 
   test.each(["UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION"] as const)(

@@ -71,6 +71,31 @@ describe("a handler that fails", () => {
     await h.settle(run);
   });
 
+  test.each(["skip", "stop", "retry"] as const)(
+    "%s: one that fails because the run ends is not processed, and the run ends as it was told to",
+    async (onError) => {
+      const h = groupHarness({ partitions: 1 });
+      await h.fill(0, 2);
+      const { consumer, errors } = h.member();
+      let calls = 0;
+      const run = consumer.run({
+        onError,
+        eachMessage: async (_, { signal }) => {
+          calls++;
+          await h.clock.sleep(60_000, signal);
+        },
+      });
+      await until(h, () => calls === 1);
+      await h.settle(consumer.close());
+      await h.settle(run);
+      expect(calls).toBe(1);
+      expect(h.group.offsets.get("t-0")).toBe(0);
+      expect(errors.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/failed on offset 0 of t-0 \(it is left: the run ends/),
+      ]);
+    },
+  );
+
   test("retry: other partitions go on meanwhile, and a close does not wait for the next attempt", async () => {
     const h = groupHarness({ partitions: 2 });
     await h.fill(0, 1);
@@ -155,6 +180,29 @@ describe("order by key", () => {
     expect({ isOverlapping, isPassed, most }).toEqual({ isOverlapping: false, isPassed: false, most: 3 });
     expect(order.get("a")).toEqual([0, 2, 5, 8]);
     expect(order.get("b")).toEqual([1, 4, 9]);
+    await h.settle(consumer.close());
+    await h.settle(run);
+  });
+
+  test("a partition that always has more does not keep the others waiting", async () => {
+    const h = groupHarness({ partitions: 2 });
+    const keysOf = (count: number): string[] => Array.from({ length: count }, (_, index) => `k-${index}`);
+    await h.fill(0, 300, keysOf(300));
+    await h.fill(1, 20, keysOf(20));
+    const { consumer } = h.member();
+    const handled = [0, 0];
+    const run = consumer.run({
+      orderBy: "key",
+      keyConcurrency: 2,
+      eachMessage: async ({ partition }) => {
+        await h.clock.sleep(10);
+        handled[partition] = (handled[partition] ?? 0) + 1;
+      },
+    });
+    await until(h, () => handled[1] === 20);
+    expect(handled[0]).toBeGreaterThan(0);
+    expect(handled[0]).toBeLessThan(250);
+    await until(h, () => handled[0] === 300);
     await h.settle(consumer.close());
     await h.settle(run);
   });

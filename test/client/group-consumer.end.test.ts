@@ -67,6 +67,27 @@ describe("the end", () => {
     await h.settle(run);
   });
 
+  test("a close finds partitions that are being given up: each is revoked once, and committed", async () => {
+    const h = groupHarness({ partitions: 2 });
+    await h.fill(1, 1);
+    const first = h.member();
+    let isCalled = false;
+    const run = first.consumer.run({
+      eachMessage: async () => {
+        isCalled = true;
+        await h.clock.sleep(5000);
+      },
+    });
+    await until(h, () => isCalled);
+    const second = h.member();
+    await h.settle(second.consumer.ready());
+    await until(h, () => first.consumer.status.state === "rebalancing");
+    await h.settle(first.consumer.close());
+    await h.settle(run);
+    expect(first.events.toSorted()).toEqual(["assigned 0,1", "revoked 0", "revoked 1"]);
+    expect(h.group.offsets.get("t-1")).toBe(1);
+  });
+
   test("a static member leaves for a while (KIP-345)", async () => {
     const h = groupHarness({ partitions: 1 });
     const { consumer } = h.member({ instanceId: "i-1" });

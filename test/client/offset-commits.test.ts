@@ -34,11 +34,15 @@ function setUp(pace: CommitPace, latencyMs = 1) {
   /** Offsets by partition and the epoch, of each request that was answered well or not. */
   const requests: { epoch: number; offsets: Record<number, number> }[] = [];
   const errors: LograftError[] = [];
+  /** Partitions whose leaders were asked for the end. */
+  const asked: number[] = [];
   let open = 0;
   const state = {
     identity: { groupId: "g", memberId: "m", generationIdOrMemberEpoch: 5 } as GroupIdentity | undefined,
     error: (_partition: number, _epoch: number): ErrorName => "NONE",
-    end: undefined as number | undefined,
+    /** As it is known here, and at the leaders. */
+    end: 1000 as number | undefined,
+    leaderEnd: 1000,
     mostOpen: 0,
   };
   cluster.answers.CommitOffsets = (message) => {
@@ -72,13 +76,17 @@ function setUp(pace: CommitPace, latencyMs = 1) {
       calls: new CoordinatorCalls({ groupId: "g" }, { context }),
       identity: () => state.identity,
       endOf: () => state.end,
+      askEnds: (partitions) => {
+        asked.push(...partitions.map(({ partition }) => partition));
+        return Promise.resolve(partitions.map(() => state.leaderEnd));
+      },
       onError: (error) => errors.push(error),
     },
   );
   commits.add(T0);
   commits.add(T1);
   const settle = <T>(promise: Promise<T>): Promise<T> => scheduler.settle(promise, 100_000);
-  return { scheduler, commits, requests, errors, state, settle };
+  return { scheduler, commits, requests, errors, asked, state, settle };
 }
 
 describe("after processing", () => {
@@ -184,6 +192,7 @@ describe("by hand", () => {
     const { commits, requests, state } = setUp("manual");
     const bounds = { timeoutMs: 1000 };
     state.end = 10;
+    state.leaderEnd = 10;
     const other = await failureOf(commits.commit([{ topic: "t", partition: 7, offset: 1 }], bounds));
     expect(other).toMatchObject({ code: "UNKNOWN_MEMBER_ID" });
     expect(other.message).toMatch(/t-7: the partition is not assigned.*group g/);
@@ -205,6 +214,33 @@ describe("by hand", () => {
         bounds,
       ),
     );
+    expect(requests).toEqual([]);
+  });
+
+  test("an end that is not known here, or has moved on, is the leader's to tell", async () => {
+    const { commits, requests, asked, state, settle } = setUp("manual");
+    const bounds = { timeoutMs: 1000 };
+    state.end = undefined;
+    state.leaderEnd = 10;
+    const error = await failureOf(commits.commit([{ ...T0, offset: 11 }], bounds));
+    expect(error).toMatchObject({ code: "OFFSET_OUT_OF_RANGE" });
+    await settle(commits.commit([{ ...T0, offset: 10 }], bounds));
+    state.end = 5;
+    await settle(commits.commit([{ ...T1, offset: 9 }], bounds));
+    expect(asked).toEqual([0, 0, 1]);
+    await settle(commits.commit([{ ...T1, offset: 5 }], bounds));
+    expect(asked).toHaveLength(3);
+    expect(requests.map(({ offsets }) => offsets)).toEqual([{ 0: 10 }, { 1: 9 }, { 1: 5 }]);
+  });
+
+  test("a partition that went away and came back while its end was asked for is not committed (H60)", async () => {
+    const { scheduler, commits, requests, state } = setUp("manual");
+    state.end = undefined;
+    const failed = failureOf(commits.commit([{ ...T0, offset: 10 }], { timeoutMs: 1000 }));
+    commits.remove(T0);
+    commits.add(T0);
+    expect(await failed).toMatchObject({ code: "ILLEGAL_GENERATION" });
+    await scheduler.advance(100);
     expect(requests).toEqual([]);
   });
 

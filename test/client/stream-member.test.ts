@@ -7,6 +7,7 @@ import { StreamMember, type StreamMemberOptions } from "../../src/client/stream-
 import type { TopicPartitionRef } from "../../src/client/index.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { SeededRandom } from "../../src/platform/random.ts";
+import { encodeHeartbeatResponse } from "../../src/rpc/membership-codec.ts";
 import { Scheduler } from "../../src/sim/scheduler.ts";
 import { SimClock } from "../../src/sim/sim-clock.ts";
 import { FakeCluster } from "./fake-cluster.ts";
@@ -203,6 +204,8 @@ describe("partitions that move", () => {
     expect(group.shares).toEqual([["t-0", "t-1"], []]);
     await scheduler.advance(2000);
     expect(group.shares).toEqual([["t-0"], ["t-1"]]);
+    // Whoever still works on them hears that it is for nothing (H60).
+    expect(one.heard).toEqual(["assign 0,1", "revoke 1", "lost 1"]);
   });
 });
 
@@ -257,6 +260,26 @@ describe("lost streams and coordinators", () => {
     await scheduler.advance(7000);
     expect(one.member.state).toBe("stable");
     expect(one.member.lastHeartbeatMs).toBeGreaterThan(7500);
+  });
+
+  test("one is not taken for hung because this process stood still itself: the answer may lie unread", async () => {
+    const { scheduler, clock, group, join } = setUp(1);
+    const one = join();
+    await scheduler.advance(500);
+    group.isSilent = true;
+    await scheduler.advance(1500);
+    const [stream] = group.streams;
+    clock.pause();
+    await scheduler.advance(8000);
+    clock.resume();
+    await scheduler.advance(1);
+    const answer = { errorCode: 0, errorMessage: "", memberId: group.memberId, memberEpoch: 1 };
+    stream?.answer([encodeHeartbeatResponse({ ...answer, heartbeatIntervalMs: 1000, heartbeatNow: false })]);
+    group.isSilent = false;
+    await scheduler.advance(3000);
+    expect(one.errors).toEqual([]);
+    expect(one.heard).toEqual(["assign 0"]);
+    expect(group.streams).toEqual([stream]);
   });
 
   test.each(["UNKNOWN_MEMBER_ID", "FENCED_MEMBER_EPOCH"] as const)(
