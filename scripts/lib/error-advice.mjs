@@ -52,6 +52,67 @@ export const protocolAdvice = {
   INCONSISTENT_TOPIC_ID:
     "A directory belongs to another topic of the same name. The broker leaves it alone; move it away.",
   INCONSISTENT_CLUSTER_ID: "The address leads to another cluster than before. Check the list of brokers.",
+  OFFSET_METADATA_TOO_LARGE:
+    "The note beside a committed offset is longer than `offset.metadata.max.bytes` of the broker. Shorten it, or raise the limit.",
+  COORDINATOR_LOAD_IN_PROGRESS:
+    "The coordinator has just taken the group over and reads what it committed. The SDK tries again; it takes seconds at most.",
+  COORDINATOR_NOT_AVAILABLE:
+    "Nobody leads the part of `__consumer_offsets` that the group is in. The SDK tries again; if it stays: `lograft cluster health`.",
+  NOT_COORDINATOR: "The group has moved to another broker. The SDK asks which one and tries again.",
+  ILLEGAL_GENERATION:
+    "The group was rebalanced since this member got its generation, so its commit does not count. The SDK joins again; who has the partition now does the work again.",
+  INCONSISTENT_GROUP_PROTOCOL:
+    "The group works by assignors, a kind of protocol or a group protocol that this member does not offer. Give all members the same; to change it, stop all of them first.",
+  INVALID_GROUP_ID: "A group id has 1 to 249 characters. Choose another one.",
+  UNKNOWN_MEMBER_ID:
+    "The group has no such member: it was silent for longer than its session, or was removed, or a commit came from none while others are at work. The SDK joins again; `lograft group describe GROUP --members` shows who is there.",
+  INVALID_SESSION_TIMEOUT:
+    "The session timeout of a member is outside `group.min.session.timeout.ms` and `group.max.session.timeout.ms` of the broker. Change either.",
+  REBALANCE_IN_PROGRESS:
+    "The members of the group are meeting. The SDK joins them and goes on; a commit is to be made again after that.",
+  MEMBER_ID_REQUIRED:
+    "The first half of a join: the answer has the id with which to join again. The SDK does.",
+  GROUP_MAX_SIZE_REACHED:
+    "The group has as many members, or its members say as much, or the broker has as many groups, as may be. The message names the setting, such as `group.max.size`.",
+  FENCED_INSTANCE_ID:
+    "Another member has taken this static name (`instanceId`). Two living members may not share one: give each its own, and stop this one.",
+  GROUP_SUBSCRIBED_TO_TOPIC:
+    "Members of the group read the topic, so its offsets stay. Stop them first, then delete the offsets.",
+  NON_EMPTY_GROUP:
+    "The group has members at work, which would undo the change. Stop them all (`lograft group describe GROUP --members` shows them), then try again.",
+  GROUP_ID_NOT_FOUND:
+    "The group was never used, is deleted, or its offsets have expired (`offsets.retention.minutes`). `lograft group list` shows those that are there.",
+  FENCED_MEMBER_EPOCH:
+    "The member is not what it says: its epoch is not that of the group, or the partition belongs to another member. The SDK gives up what it has and joins again.",
+  UNRELEASED_INSTANCE_ID:
+    "Another living member has this static name (`instanceId`). Stop that one, or wait until its session is over; or give this one a name of its own.",
+  UNSUPPORTED_ASSIGNOR:
+    "The broker has no assignor of this name. The message lists those that there are; `serverAssignor` of the consumer chooses.",
+  STALE_MEMBER_EPOCH:
+    "The assignment of the member has changed since it made its commit. The SDK commits again with what it has by now.",
+  INVALID_REGULAR_EXPRESSION:
+    "The pattern of a subscription cannot be read; the message says where. Brokers know the syntax of RE2, without references and look-around.",
+  NOT_CONTROLLER:
+    "The controller has moved to another broker. The SDK asks again; if it stays: `lograft cluster quorum`.",
+  OFFSET_NOT_AVAILABLE:
+    "A new leader does not know yet what is committed, or a follower is not so far. The SDK tries again.",
+  INVALID_UPDATE_VERSION:
+    "There is no such feature or level, or it would be lowered. `lograft features describe` shows what there is.",
+  FEATURE_UPDATE_FAILED:
+    "Some brokers cannot work with the level; the message names them. Update them, or unregister those that are gone for good.",
+  BROKER_ID_NOT_REGISTERED: "The cluster has no such broker. `lograft node list` shows those that there are.",
+  DUPLICATE_BROKER_REGISTRATION:
+    "A running broker has this `node.id`. Stop that one, or give this one another id.",
+  INVALID_REGISTRATION:
+    "The `node.id` belongs to another data directory. Give this broker another id, or forget the old one with `lograft node unregister`.",
+  INVALID_REPLICA_ASSIGNMENT:
+    "The partition cannot be on these brokers; the message says why. `lograft node list` shows those that there are.",
+  REASSIGNMENT_IN_PROGRESS:
+    "The partition is on its way already. Wait (`lograft partitions status`), or call that back (`lograft partitions cancel`).",
+  NO_REASSIGNMENT_IN_PROGRESS: "The partition does not move. `lograft partitions status` shows what does.",
+  ELECTION_NOT_NEEDED: "The preferred replica leads already. Nothing to do.",
+  PREFERRED_LEADER_NOT_AVAILABLE:
+    "The preferred replica is not in sync or does not run. Start its broker and wait until it has caught up.",
 };
 
 /** Failures of operations, in the SDK, the CLI or the start of a broker. */

@@ -90,7 +90,7 @@ export class CliContext implements AsyncDisposable {
 
   /**
    * Runs a command's work and closes what it opened. An error that says "nobody answered" comes to say who, and what to
-   * do. `rack`: where the client says it is. @throws LograftError INVALID_ARGUMENT for an option that cannot be.
+   * do; some others get their next step. `rack`: where the client says it is. @throws LograftError INVALID_ARGUMENT for an option that cannot be.
    */
   static async run(
     command: Command,
@@ -115,6 +115,9 @@ export class CliContext implements AsyncDisposable {
         error,
         "see who is missing with: lograft cluster health; wait longer with --timeout",
       );
+    }
+    if (error.code === "GROUP_ID_NOT_FOUND") {
+      return withNextStep(error, "check the spelling; see what there is with: lograft group list");
     }
     if (!UNANSWERED.has(error.code)) return error;
     const servers = this.options.bootstrapServer.join(", ");

@@ -97,3 +97,11 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (isWorthRetrying) return EXIT.UNAVAILABLE;
   return CONFLICT_UNLESS_RETRIABLE.has(code) ? EXIT.CONFLICT : EXIT.FAILED;
 }
+
+/** The exit code when `failures` of `total` things failed: PARTLY_FAILED, or what all of them have in common. */
+export function exitCodeOfAll(failures: readonly unknown[], total: number): ExitCode {
+  if (failures.length === 0) return EXIT.DONE;
+  if (failures.length < total) return EXIT.PARTLY_FAILED;
+  const [code = EXIT.FAILED, second] = new Set(failures.map(exitCodeOf));
+  return second === undefined ? code : EXIT.FAILED;
+}

@@ -7,12 +7,32 @@ import { withGlobalOptions } from "./context.ts";
 /** What Kafka's tools took before they could ask a broker; each is answered with what to use instead. */
 const OUTDATED = { "--zookeeper": "zookeeper", "--broker-list": "brokerList" } as const;
 
-/** A command that takes the flags of Kafka's tool of that name. */
+/** A command that takes the flags of Kafka's tool of that name; to be run by `runKafkaCommand`. */
 export function kafkaCommand(program: Command, name: string): Command {
   const command = withGlobalOptions(program.command(name));
+  const inherited = command.configureOutput();
+  command.configureOutput({
+    outputError: (text, out) =>
+      inherited.outputError?.(isUnknownOption(text) ? text + supportedFlags(command) : text, out),
+  });
+  command.version(program.version() ?? "", "--version", "the version of lograft");
+  command.option(
+    "--command-config <path>",
+    "a file with settings of a client, as bootstrap.servers=HOST:PORT",
+  );
   command.addOption(new Option("--zookeeper [hosts]", "answered with what to use instead").hideHelp());
   command.addOption(new Option("--broker-list [hosts]", "answered with what to use instead").hideHelp());
   return command.hook("preAction", () => refuseOutdated(command.opts()));
+}
+
+function isUnknownOption(text: string): boolean {
+  return text.includes("unknown option");
+}
+
+/** A script that was written for another version of Kafka is mended faster with all that there is before one's eyes. */
+function supportedFlags(command: Command): string {
+  const flags = command.options.flatMap(({ long, hidden }) => (hidden || long === undefined ? [] : [long]));
+  return `${command.name()} takes ${flags.sort().join(", ")}\n`;
 }
 
 /** @throws LograftError INVALID_ARGUMENT. */
@@ -41,13 +61,21 @@ export function required<T>(value: T | undefined, flag: string, what: string): T
   throw operationError("INVALID_ARGUMENT", `${what} needs ${flag}`);
 }
 
-/** "key=value" flags whose keys are known; the last of equal keys counts. @throws LograftError INVALID_ARGUMENT. */
+/**
+ * "key=value" flags whose keys are known; the last of equal keys counts, and all of them before `settings`, which have
+ * been looked through already. @throws LograftError INVALID_ARGUMENT.
+ */
 export function parseKnown<Key extends string>(
   pairs: readonly string[],
   flag: string,
   known: readonly Key[],
+  settings: ReadonlyMap<string, string> = new Map(),
 ): ReadonlyMap<Key, string> {
   const found = new Map<Key, string>();
+  for (const key of known) {
+    const value = settings.get(key);
+    if (value !== undefined) found.set(key, value);
+  }
   for (const [name, value] of parsePairList(pairs, flag)) {
     const key = known.find((one) => one === name);
     if (key === undefined) {
@@ -105,6 +133,11 @@ export function topicPattern(text: string, flag: string): RegExp {
       cause,
     });
   }
+}
+
+/** As the SDK takes it: without flags, and for whole names by itself. */
+export function patternOf(pattern: RegExp): RegExp {
+  return new RegExp(pattern.source.slice("^(?:".length, -")$".length));
 }
 
 function flagOf(action: string): string {

@@ -1,4 +1,10 @@
-import type { GroupCoordinator, GroupDetails, GroupLag, GroupMemberDetails } from "../client/index.ts";
+import type {
+  GroupCoordinator,
+  GroupDetails,
+  GroupLag,
+  GroupMemberDetails,
+  ResetRow,
+} from "../client/index.ts";
 import { kafkaTable } from "./kafka-flags.ts";
 import type { KafkaColumn } from "./kafka-flags.ts";
 import type { Output } from "./output.ts";
@@ -66,6 +72,36 @@ export function printGroupStates(
     { title: "#MEMBERS", minWidth: 0, cell: (row) => row.members.length },
   ];
   if (groups.length > 0) output.line(`\n${kafkaTable(columns, groups)}`);
+}
+
+/** A line of the plan of a reset, with its group. */
+export interface PlannedOffset extends ResetRow {
+  readonly groupId: string;
+}
+
+/**
+ * The plan of `--reset-offsets`: as a table, or as the lines that `--from-file` reads. `hasGroups`: with the group in each
+ * of these.
+ */
+export function printResetPlan(
+  output: Output,
+  plans: readonly PlannedOffset[],
+  { isExport, hasGroups }: { readonly isExport: boolean; readonly hasGroups: boolean },
+): void {
+  const rows = plans.filter(({ next }) => next >= 0);
+  if (isExport) {
+    for (const { groupId, topic, partition, next } of rows) {
+      output.line(`${hasGroups ? `${groupId},` : ""}${topic},${partition},${next}`);
+    }
+    return;
+  }
+  const columns: KafkaColumn<PlannedOffset>[] = [
+    { title: "GROUP", minWidth: 30, cell: (row) => row.groupId },
+    { title: "TOPIC", minWidth: 30, cell: (row) => row.topic },
+    { title: "PARTITION", minWidth: 10, cell: (row) => row.partition },
+    { title: "NEW-OFFSET", minWidth: 15, cell: (row) => row.next },
+  ];
+  output.line(`\n${kafkaTable(columns, rows)}`);
 }
 
 function noteIdle(output: Output, { groupId, members }: GroupDetails): void {

@@ -88,7 +88,7 @@ export const GROUP_CONFIG_KEYS = {
     "offsets.topic.replication.factor",
     integerValue({ min: 1, max: 0x7fff }),
     "3",
-    "Replicas of __consumer_offsets when it is created, but at most as many as there are brokers.",
+    "Replicas of __consumer_offsets when it is created, but at most as many as there are brokers; those that found the cluster count before they have come.",
     SINCE,
   ),
   offsetsTopicSegmentBytes: configKey(

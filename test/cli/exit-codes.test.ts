@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { LograftError, operationError } from "../../src/base/errors.ts";
-import { EXIT, EXIT_MEANINGS, exitCodeOf } from "../../src/cli/exit-codes.ts";
+import { EXIT, EXIT_MEANINGS, exitCodeOf, exitCodeOfAll } from "../../src/cli/exit-codes.ts";
 import { Interruption, interruptedCode } from "../../src/cli/interruption.ts";
 import { DeliveryError, ProtocolError } from "../../src/client/index.ts";
 
@@ -49,4 +49,13 @@ test("an interruption ends with the code of its signal", () => {
   controller.abort(new Interruption("SIGTERM"));
   expect(interruptedCode(controller.signal)).toBe(143);
   expect(interruptedCode(AbortSignal.abort())).toBe(130);
+});
+
+test("several failures end with what they have in common, some of many with 7", () => {
+  const missing = new ProtocolError("GROUP_ID_NOT_FOUND", "");
+  const busy = new ProtocolError("NON_EMPTY_GROUP", "");
+  expect(exitCodeOfAll([], 2)).toBe(0);
+  expect(exitCodeOfAll([missing], 2)).toBe(7);
+  expect(exitCodeOfAll([missing, missing], 2)).toBe(3);
+  expect(exitCodeOfAll([missing, busy], 2)).toBe(1);
 });

@@ -35,6 +35,7 @@ function scene() {
       write: (data: string) => (text += data) !== "",
     },
     client: {
+      admin: () => ({ describeTopics: () => Promise.resolve([]) }),
       consumer: (given: unknown) => {
         options = given;
         return consumer;

@@ -4,7 +4,7 @@ import type { ResetRow } from "../../client/index.ts";
 import { collect } from "../arguments.ts";
 import type { CliEnvironment } from "../context.ts";
 import { CliContext, withGlobalOptions } from "../context.ts";
-import { EXIT } from "../exit-codes.ts";
+import { exitCodeOfAll } from "../exit-codes.ts";
 import { counted, formatCount } from "../output.ts";
 import type { ResetTargetOptions } from "../reset-target.ts";
 import { parseResetTarget } from "../reset-target.ts";
@@ -54,10 +54,11 @@ async function reset(context: CliContext, groupId: string, options: ResetCommand
     .admin()
     .resetGroupOffsets({ groupId, to, ...named, all, dryRun: !isExecuted, signal });
   const failures = rows.flatMap(({ error }) => (error === undefined ? [] : [error]));
-  const changes = rows.filter(isChange).length - failures.length;
+  const planned = rows.filter(isChange).length;
+  const changes = planned - failures.length;
   printPlan(context, { groupId, isExecuted, rows });
   for (const { message } of failures) output.note(`lograft: ${message}`);
-  if (failures.length > 0) context.environment.exit(changes > 0 ? EXIT.PARTLY_FAILED : EXIT.FAILED);
+  context.environment.exit(exitCodeOfAll(failures, planned));
   if (changes === 0) return;
   output.note(
     isExecuted

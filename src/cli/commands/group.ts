@@ -6,7 +6,7 @@ import { parseInteger } from "../arguments.ts";
 import { confirm } from "../confirm.ts";
 import type { CliEnvironment } from "../context.ts";
 import { CliContext, withGlobalOptions } from "../context.ts";
-import { EXIT } from "../exit-codes.ts";
+import { EXIT, exitCodeOfAll } from "../exit-codes.ts";
 import type { Column } from "../output.ts";
 import { counted, formatCount } from "../output.ts";
 import { addGroupDescribeCommand } from "./group-describe.ts";
@@ -117,8 +117,7 @@ async function deleteGroups(context: CliContext, names: readonly string[], isAgr
     for (const { groupId, error } of deleted) if (error === undefined) output.note(`${groupId} deleted`);
   }
   for (const { message } of failures) output.note(`lograft: ${message}`);
-  if (failures.length === 0) return;
-  context.environment.exit(failures.length === deleted.length ? EXIT.FAILED : EXIT.PARTLY_FAILED);
+  context.environment.exit(exitCodeOfAll(failures, deleted.length));
 }
 
 function addRemoveMember(group: Command, environment: CliEnvironment): void {

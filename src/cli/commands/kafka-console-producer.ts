@@ -1,53 +1,90 @@
 import { addAbortSignal } from "node:stream";
 import type { Command } from "commander";
-import { operationError } from "../../base/errors.ts";
 import type { ProducerOptions, ProducerRecord } from "../../client/index.ts";
 import { collect, parseAcks, parseCompression, parseInteger } from "../arguments.ts";
-import type { CliEnvironment } from "../context.ts";
-import { CliContext } from "../context.ts";
+import type { CliContext, CliEnvironment } from "../context.ts";
+import { runKafkaCommand } from "../kafka-client-config.ts";
 import { kafkaCommand, parseFlag, parseKnown, required } from "../kafka-flags.ts";
+import { kafkaLineParser, READER_PROPERTIES } from "../kafka-line-parser.ts";
 import { readLines } from "../line-reader.ts";
-import { lineParser } from "../record-parser.ts";
 
 interface ConsoleProducerOptions {
   readonly topic?: string;
   readonly property: readonly string[];
+  readonly readerProperty: readonly string[];
   readonly producerProperty: readonly string[];
+  readonly commandProperty: readonly string[];
+  readonly requestRequiredAcks?: string;
+  readonly batchSize?: string;
+  /** True without a value. */
+  readonly compressionCodec?: string | true;
+  readonly maxMemoryBytes?: string;
+  readonly requestTimeoutMs?: string;
+  readonly sync?: boolean;
+  readonly timeout?: string;
 }
 
-const PROPERTIES = ["parse.key", "key.separator"] as const;
-const PRODUCER_PROPERTIES = ["acks", "batch.size", "compression.type", "linger.ms"] as const;
+const PRODUCER_PROPERTIES = [
+  "acks",
+  "batch.size",
+  "buffer.memory",
+  "compression.type",
+  "delivery.timeout.ms",
+  "enable.idempotence",
+  "linger.ms",
+  "max.request.size",
+  "request.timeout.ms",
+] as const;
 const MAX_LINE_BYTES = 1 << 20;
 
 /** `lograft kafka-console-producer`: a record for each line of standard input. */
 export function addKafkaConsoleProducerCommand(program: Command, environment: CliEnvironment): void {
-  kafkaCommand(program, "kafka-console-producer")
+  const producer = kafkaCommand(program, "kafka-console-producer");
+  const timeout = producer.options.find(({ long }) => long === "--timeout");
+  if (timeout !== undefined) timeout.description = "milliseconds, as linger.ms";
+  producer
     .description("write the lines of standard input by the flags of Kafka's tool")
     .option("--topic <topic>", "the topic")
-    .option("--property <key=value>", `${PROPERTIES.join(", ")}; repeat for more`, collect, [])
+    .option("--property <key=value>", `${READER_PROPERTIES.join(", ")}; repeat for more`, collect, [])
+    .option("--reader-property <key=value>", "the same, by its newer name", collect, [])
     .option(
       "--producer-property <key=value>",
       `${PRODUCER_PROPERTIES.join(", ")}; repeat for more`,
       collect,
       [],
     )
+    .option("--command-property <key=value>", "the same, by its newer name", collect, [])
+    .option("--producer.config <path>", "--command-config by its older name")
+    .option("--request-required-acks <acks>", "as acks: all (default), 1 or 0")
+    .option("--batch-size <bytes>", "as batch.size")
+    .option("--compression-codec [codec]", "as compression.type; gzip without a value")
+    .option("--max-memory-bytes <bytes>", "as buffer.memory")
+    .option(
+      "--request-timeout-ms <ms>",
+      "as request.timeout.ms; --timeout is linger.ms here, as in Kafka's tool",
+    )
+    .option("--sync", "send each line at once, without waiting for more")
     .action(async (options: ConsoleProducerOptions, command: Command) => {
-      await CliContext.run(command, environment, (context) => produce(context, options));
+      // What other commands understand by it would cut the delivery short in scripts that mean Kafka's.
+      command.setOptionValue("timeout", undefined);
+      await runKafkaCommand(command, environment, PRODUCER_PROPERTIES, (context, settings) =>
+        produce(context, options, settings),
+      );
     });
 }
 
-async function produce(context: CliContext, options: ConsoleProducerOptions): Promise<void> {
+async function produce(
+  context: CliContext,
+  options: ConsoleProducerOptions,
+  settings: ReadonlyMap<string, string>,
+): Promise<void> {
   const topic = required(options.topic, "--topic", "kafka-console-producer");
-  const properties = parseKnown(options.property, "--property", PROPERTIES);
-  const isKeyed = parseFlag(properties.get("parse.key"), "parse.key", false);
-  const separator = properties.get("key.separator") ?? "\t";
-  if (separator === "") throw operationError("INVALID_ARGUMENT", "key.separator cannot be empty");
-  const parse = lineParser({ isNdjson: false, keySeparator: isKeyed ? separator : undefined }, {});
+  const parse = kafkaLineParser([...options.property, ...options.readerProperty], "--property");
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
   await using producer = context.client.producer({
-    ...producerOptions(options.producerProperty),
     deliveryTimeoutMs: context.options.timeoutMs,
+    ...producerOptions(options, settings),
     onError: (error) => stop.abort(error),
   });
   const { stdin } = context.environment;
@@ -80,16 +117,34 @@ async function produce(context: CliContext, options: ConsoleProducerOptions): Pr
   }
 }
 
-function producerOptions(pairs: readonly string[]): ProducerOptions {
-  const given = parseKnown(pairs, "--producer-property", PRODUCER_PROPERTIES);
-  const acks = given.get("acks");
-  const batchSize = given.get("batch.size");
-  const compression = given.get("compression.type");
-  const linger = given.get("linger.ms");
+/** The flags of their own come before the properties. @throws LograftError INVALID_ARGUMENT. */
+function producerOptions(
+  options: ConsoleProducerOptions,
+  settings: ReadonlyMap<string, string>,
+): ProducerOptions {
+  const pairs = [...options.producerProperty, ...options.commandProperty];
+  const given = parseKnown(pairs, "--producer-property", PRODUCER_PROPERTIES, settings);
+  const numberOf = (
+    key: (typeof PRODUCER_PROPERTIES)[number],
+    name: keyof ProducerOptions,
+    flag?: string,
+  ): ProducerOptions => {
+    const text = flag ?? given.get(key);
+    return text === undefined ? {} : { [name]: parseInteger(text, key, key === "linger.ms" ? 0 : 1) };
+  };
+  const acks = options.requestRequiredAcks ?? given.get("acks");
+  const codec = options.compressionCodec === true ? "gzip" : options.compressionCodec;
+  const compression = codec ?? given.get("compression.type");
+  const idempotent = given.get("enable.idempotence");
   return {
     ...(acks === undefined ? {} : { acks: parseAcks(acks) }),
-    ...(batchSize === undefined ? {} : { batchSize: parseInteger(batchSize, "batch.size", 1) }),
     ...(compression === undefined ? {} : { compression: parseCompression(compression) }),
-    ...(linger === undefined ? {} : { lingerMs: parseInteger(linger, "linger.ms", 0) }),
+    ...(idempotent === undefined ? {} : { idempotent: parseFlag(idempotent, "enable.idempotence", true) }),
+    ...numberOf("batch.size", "batchSize", options.batchSize),
+    ...numberOf("buffer.memory", "maxBufferBytes", options.maxMemoryBytes),
+    ...numberOf("delivery.timeout.ms", "deliveryTimeoutMs"),
+    ...numberOf("max.request.size", "maxRequestBytes"),
+    ...numberOf("request.timeout.ms", "requestTimeoutMs", options.requestTimeoutMs),
+    ...numberOf("linger.ms", "lingerMs", options.sync === true ? "0" : options.timeout),
   };
 }

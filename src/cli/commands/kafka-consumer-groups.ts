@@ -1,15 +1,22 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { errorMessage, operationError } from "../../base/errors.ts";
-import type { Admin, PartitionOffset, ResetTarget } from "../../client/index.ts";
-import { collect, parseInteger } from "../arguments.ts";
-import type { CliEnvironment } from "../context.ts";
-import { CliContext } from "../context.ts";
-import { EXIT } from "../exit-codes.ts";
+import { isLograftError } from "../../client/errors.ts";
+import type { Admin } from "../../client/index.ts";
+import { collect } from "../arguments.ts";
+import type { CliContext, CliEnvironment } from "../context.ts";
+import { EXIT, exitCodeOfAll } from "../exit-codes.ts";
+import { runKafkaCommand } from "../kafka-client-config.ts";
 import { kafkaCommand, kafkaTable, oneAction, required } from "../kafka-flags.ts";
-import { printGroupMembers, printGroupOffsets, printGroupStates } from "../kafka-group-tables.ts";
+import {
+  printGroupMembers,
+  printGroupOffsets,
+  printGroupStates,
+  printResetPlan,
+} from "../kafka-group-tables.ts";
+import type { PlannedOffset } from "../kafka-group-tables.ts";
+import type { ResetScope } from "../kafka-reset-plan.ts";
+import { resetScope } from "../kafka-reset-plan.ts";
 import type { ResetTargetOptions } from "../reset-target.ts";
-import { parseResetTarget } from "../reset-target.ts";
 import { parseTopicList } from "../topic-list.ts";
 
 interface GroupsOptions extends ResetTargetOptions {
@@ -26,6 +33,7 @@ interface GroupsOptions extends ResetTargetOptions {
   readonly offsets?: boolean;
   /** True without a value. */
   readonly state?: string | true;
+  readonly type?: string;
   readonly verbose?: boolean;
   readonly execute?: boolean;
   readonly dryRun?: boolean;
@@ -53,6 +61,7 @@ export function addKafkaConsumerGroupsCommand(program: Command, environment: Cli
     .option("--members", "describe the members")
     .option("--offsets", "describe the offsets, as without it")
     .option("--state [states]", "describe the state; with --list show it, and only these")
+    .option("--type <types>", "with --list: only these: classic, consumer")
     .option("--verbose", "with --members: what each has")
     .option("--to-earliest", "to the first record that is left")
     .option("--to-latest", "behind the last record")
@@ -66,7 +75,7 @@ export function addKafkaConsumerGroupsCommand(program: Command, environment: Cli
     .option("--dry-run", "only the plan, as without it")
     .option("--export", "the plan of --reset-offsets as CSV")
     .action(async (options: GroupsOptions, command: Command) => {
-      await CliContext.run(command, environment, (context) => run(context, options));
+      await runKafkaCommand(command, environment, [], (context) => run(context, options));
     });
 }
 
@@ -91,11 +100,16 @@ async function run(context: CliContext, options: GroupsOptions): Promise<void> {
   }
 }
 
-async function list(context: CliContext, admin: Admin, { state }: GroupsOptions): Promise<void> {
+async function list(context: CliContext, admin: Admin, { state, type }: GroupsOptions): Promise<void> {
   const { output, signal } = context;
   const { groups, missing } = await admin.listGroups({ signal });
-  const states = typeof state === "string" ? state.toLowerCase().split(",") : undefined;
-  const wanted = groups.filter((group) => states === undefined || states.includes(group.state.toLowerCase()));
+  const isWanted = (value: string, wanted: string | true | undefined): boolean =>
+    typeof wanted !== "string" ||
+    wanted
+      .toLowerCase()
+      .split(/\s*,\s*/)
+      .includes(value.toLowerCase());
+  const wanted = groups.filter((group) => isWanted(group.state, state) && isWanted(group.type, type));
   if (state === undefined) for (const { groupId } of wanted) output.line(groupId);
   else {
     const columns = [
@@ -137,16 +151,22 @@ async function describe(context: CliContext, admin: Admin, options: GroupsOption
     );
   }
   const groupIds = await groupIdsOf(context, admin, options);
+  const bounds = { signal, throwOnError: false };
+  const groups = await admin.describeGroups(groupIds, bounds);
+  const failures = groups.flatMap(({ error }) => (error === undefined ? [] : [error]));
+  const [failure] = failures;
+  if (groups.length === 1 && failure !== undefined) throw failure;
+  const found = groups.filter(({ error }) => error === undefined);
+  const foundIds = found.map(({ groupId }) => groupId);
   if (options.members === true) {
-    for (const group of await admin.describeGroups(groupIds, { signal })) {
-      printGroupMembers(output, group, options.verbose === true);
-    }
+    for (const group of found) printGroupMembers(output, group, options.verbose === true);
   } else if (options.state !== undefined) {
-    const groups = await admin.describeGroups(groupIds, { signal });
-    printGroupStates(output, groups, await admin.findCoordinators(groupIds, { signal }));
+    printGroupStates(output, found, await admin.findCoordinators(foundIds, { signal }));
   } else {
-    for (const lag of await admin.groupLags(groupIds, { signal })) printGroupOffsets(output, lag);
+    for (const lag of await admin.groupLags(foundIds, bounds)) printGroupOffsets(output, lag);
   }
+  for (const { message } of failures) output.note(`lograft: ${message}`);
+  context.environment.exit(exitCodeOfAll(failures, groups.length));
 }
 
 async function deleteGroups(context: CliContext, admin: Admin, options: GroupsOptions): Promise<void> {
@@ -161,7 +181,7 @@ async function deleteGroups(context: CliContext, admin: Admin, options: GroupsOp
     output.line(`Deletion of requested consumer groups (${done.join(", ")}) was successful.`);
   }
   for (const { message } of failures) output.note(`lograft: ${message}`);
-  if (failures.length > 0) environment.exit(done.length > 0 ? EXIT.PARTLY_FAILED : EXIT.FAILED);
+  environment.exit(exitCodeOfAll(failures, deleted.length));
 }
 
 async function resetOffsets(context: CliContext, admin: Admin, options: GroupsOptions): Promise<void> {
@@ -170,85 +190,40 @@ async function resetOffsets(context: CliContext, admin: Admin, options: GroupsOp
   if (isExecuted && options.dryRun === true) {
     throw operationError("INVALID_ARGUMENT", "--execute and --dry-run say two things; give one of them");
   }
-  const { to, ...scope } = await planOf(options);
-  const plans = [];
-  for (const groupId of await groupIdsOf(context, admin, options)) {
-    const rows = await admin.resetGroupOffsets({
-      groupId,
-      to,
-      ...scope,
-      dryRun: !isExecuted,
-      // As Kafka's tool: what is out of the log goes to its nearest end, and a new group may begin anywhere.
-      outOfRange: "clamp",
-      allowNewGroup: true,
-      signal,
-    });
-    plans.push(...rows.map((row) => ({ groupId, ...row })));
+  const scopeOf = await resetScope(options);
+  const groupIds = await groupIdsOf(context, admin, options);
+  const plans: PlannedOffset[] = [];
+  const failures: Error[] = [];
+  let failedGroups = 0;
+  for (const groupId of groupIds) {
+    const scope = scopeOf(groupId, groupIds.length);
+    if (scope === undefined) continue;
+    try {
+      const rows = await resetGroup(admin, groupId, scope, { dryRun: !isExecuted, signal });
+      failures.push(...rows.flatMap(({ error }) => (error === undefined ? [] : [error])));
+      plans.push(...rows.map((row) => ({ groupId, ...row })));
+    } catch (error: unknown) {
+      // What was done for the groups before is told all the same.
+      if (groupIds.length === 1 || !isLograftError(error) || signal.aborted) throw error;
+      failures.push(error);
+      failedGroups += 1;
+    }
   }
-  const changed = plans.filter(({ next }) => next >= 0);
-  if (options.export === true) {
-    for (const { topic, partition, next } of changed) output.line(`${topic},${partition},${next}`);
-  } else {
-    const columns = [
-      { title: "GROUP", minWidth: 30, cell: (row: { readonly groupId: string }) => row.groupId },
-      { title: "TOPIC", minWidth: 30, cell: (row: PartitionOffset) => row.topic },
-      { title: "PARTITION", minWidth: 10, cell: (row: PartitionOffset) => row.partition },
-      { title: "NEW-OFFSET", minWidth: 15, cell: (row: PartitionOffset) => row.offset },
-    ];
-    const rows = changed.map(({ next, ...row }) => ({ ...row, offset: next }));
-    output.line(`\n${kafkaTable<PartitionOffset & { readonly groupId: string }>(columns, rows)}`);
-  }
-  const failures = plans.flatMap(({ error }) => (error === undefined ? [] : [error]));
+  printResetPlan(output, plans, { isExport: options.export === true, hasGroups: groupIds.length > 1 });
   for (const { message } of failures) output.note(`lograft: ${message}`);
-  if (failures.length > 0) context.environment.exit(EXIT.PARTLY_FAILED);
+  const attempts = plans.filter(({ next }) => next >= 0).length + failedGroups;
+  context.environment.exit(exitCodeOfAll(failures, attempts));
   if (!isExecuted) output.note("nothing was changed; add --execute to commit it");
 }
 
-interface ResetPlan {
-  readonly to: ResetTarget;
-  readonly topics?: readonly string[];
-  readonly partitions?: readonly { readonly topic: string; readonly partition: number }[];
-  readonly all?: boolean;
-}
-
-/** @throws LograftError INVALID_ARGUMENT. */
-async function planOf(options: GroupsOptions): Promise<ResetPlan> {
-  const { fromFile, topic, allTopics = false } = options;
-  if (fromFile !== undefined) return { to: { offsets: parseOffsets(await textOf(fromFile), fromFile) } };
-  const to = parseResetTarget(options, Date.now());
-  if (allTopics === topic.length > 0) {
-    throw operationError(
-      "INVALID_ARGUMENT",
-      "say of what: --topic TOPIC, repeated for more, or --all-topics",
-    );
-  }
-  return { to, ...parseTopicList(topic, "--topic"), all: allTopics };
-}
-
-async function textOf(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw operationError("INVALID_ARGUMENT", `--from-file ${path}: cannot be read; check the path`, {
-      cause,
-    });
-  }
-}
-
-/** The lines of --export. @throws LograftError INVALID_ARGUMENT naming the line. */
-function parseOffsets(text: string, path: string): PartitionOffset[] {
-  const lines = text.split(/\r?\n/).map((line) => line.trim());
-  return lines.flatMap((line, index) => {
-    if (line === "") return [];
-    const where = `${path}:${index + 1}`;
-    const [topic = "", partition = "", offset = "", ...more] = line
-      .split(",")
-      .map((cell) => cell.replaceAll('"', ""));
-    if (topic === "" || more.length > 0) {
-      throw operationError("INVALID_ARGUMENT", `${where}: write it as topic,partition,offset`);
-    }
-    return [{ topic, partition: parseInteger(partition, where, 0), offset: parseInteger(offset, where, 0) }];
-  });
+function resetGroup(
+  admin: Admin,
+  groupId: string,
+  scope: ResetScope,
+  options: { readonly dryRun: boolean; readonly signal: AbortSignal },
+): ReturnType<Admin["resetGroupOffsets"]> {
+  // As Kafka's tool: what is out of the log goes to its nearest end, and a new group may begin anywhere.
+  return admin.resetGroupOffsets({ groupId, ...scope, outOfRange: "clamp", allowNewGroup: true, ...options });
 }
 
 async function deleteOffsets(context: CliContext, admin: Admin, options: GroupsOptions): Promise<void> {
@@ -281,7 +256,11 @@ async function deleteOffsets(context: CliContext, admin: Admin, options: GroupsO
         row.error === undefined ? "Successful" : `Error: ${row.error.message}`,
     },
   ];
+  if (failures.length === 0) {
+    output.line(
+      `Request succeed for deleting offsets with topic ${options.topic.join(", ")} group ${groupId}`,
+    );
+  }
   output.line(`\n${kafkaTable(columns, deleted)}`);
-  const isPartly = failures.length < deleted.length;
-  if (failures.length > 0) environment.exit(isPartly ? EXIT.PARTLY_FAILED : EXIT.FAILED);
+  environment.exit(exitCodeOfAll(failures, deleted.length));
 }

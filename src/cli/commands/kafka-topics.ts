@@ -2,9 +2,10 @@ import type { Command } from "commander";
 import { operationError } from "../../base/errors.ts";
 import type { Admin, TopicDetails } from "../../client/index.ts";
 import { ProtocolError } from "../../model/error-code.ts";
+import { requiredInSync } from "../../model/insync.ts";
 import { collect, parseInteger, parsePairs } from "../arguments.ts";
-import type { CliEnvironment } from "../context.ts";
-import { CliContext } from "../context.ts";
+import type { CliContext, CliEnvironment } from "../context.ts";
+import { runKafkaCommand } from "../kafka-client-config.ts";
 import { kafkaCommand, oneAction, required, topicPattern } from "../kafka-flags.ts";
 
 interface TopicsOptions {
@@ -22,6 +23,9 @@ interface TopicsOptions {
   readonly excludeInternal?: boolean;
   readonly underReplicatedPartitions?: boolean;
   readonly unavailablePartitions?: boolean;
+  readonly underMinIsrPartitions?: boolean;
+  readonly atMinIsrPartitions?: boolean;
+  readonly topicsWithOverrides?: boolean;
 }
 
 const ACTIONS = ["create", "list", "describe", "delete", "alter"] as const;
@@ -44,8 +48,14 @@ export function addKafkaTopicsCommand(program: Command, environment: CliEnvironm
     .option("--exclude-internal", "without the internal ones")
     .option("--under-replicated-partitions", "describe only partitions with replicas out of sync")
     .option("--unavailable-partitions", "describe only partitions without a leader")
+    .option(
+      "--under-min-isr-partitions",
+      "describe only partitions with fewer in sync than min.insync.replicas",
+    )
+    .option("--at-min-isr-partitions", "describe only partitions with just as many in sync as that")
+    .option("--topics-with-overrides", "describe only topics with settings of their own, without partitions")
     .action(async (options: TopicsOptions, command: Command) => {
-      await CliContext.run(command, environment, (context) => run(context, options));
+      await runKafkaCommand(command, environment, [], (context) => run(context, options));
     });
 }
 
@@ -115,12 +125,20 @@ async function namesOf(admin: Admin, options: TopicsOptions): Promise<string[]> 
 async function describe({ output }: CliContext, admin: Admin, options: TopicsOptions): Promise<void> {
   const names = await namesOf(admin, options);
   if (names.length === 0) return;
-  const isFiltered = options.underReplicatedPartitions === true || options.unavailablePartitions === true;
+  const isFiltered = isFilter(options);
   for (const topic of await admin.describeTopics(names)) {
+    const setting = Number(topic.configs.find(({ name }) => name === "min.insync.replicas")?.value ?? 0);
+    if (options.topicsWithOverrides === true) {
+      if (topic.configs.some(({ source }) => source === "topic")) output.line(headOf(topic));
+      continue;
+    }
     if (!isFiltered) output.line(headOf(topic));
     for (const { partition, leaderId, replicas, isr } of topic.partitions) {
+      const minIsr = requiredInSync(setting, replicas.length);
       if (options.underReplicatedPartitions === true && isr.length >= replicas.length) continue;
       if (options.unavailablePartitions === true && leaderId >= 0) continue;
+      if (options.underMinIsrPartitions === true && isr.length >= minIsr) continue;
+      if (options.atMinIsrPartitions === true && isr.length !== minIsr) continue;
       const leader = leaderId < 0 ? "none" : String(leaderId);
       const parts = [
         `Topic: ${topic.name}`,
@@ -132,6 +150,17 @@ async function describe({ output }: CliContext, admin: Admin, options: TopicsOpt
       output.line(`\t${parts.join("\t")}`);
     }
   }
+}
+
+function isFilter(options: TopicsOptions): boolean {
+  const { underReplicatedPartitions, unavailablePartitions, underMinIsrPartitions, atMinIsrPartitions } =
+    options;
+  return [
+    underReplicatedPartitions,
+    unavailablePartitions,
+    underMinIsrPartitions,
+    atMinIsrPartitions,
+  ].includes(true);
 }
 
 function headOf({ name, topicId, partitions, configs }: TopicDetails): string {
