@@ -1,11 +1,16 @@
 /*
- * npm run bench [-- broker | cluster | metadata | replica-wire] [options]: what one broker carries (the default), what
- * three carry that replicate, what a change of the metadata costs on three, or how fast a leader's data reach a follower.
- * The options are those of the file that is run.
+ * npm run bench [-- SUITE] [options]: "broker" (the default): what one broker carries; "cluster": what three carry that
+ * replicate; "groups.load": how soon the coordinator of many offsets answers; "groups.failover": the same when the one
+ * before was killed; "groups.idle": what many groups cost that have nothing to do; "metadata": what a change of the
+ * metadata costs on three brokers; "replica-wire": how fast a leader's data reach a follower. The options are those of
+ * the file that is run.
  */
 const suites: Readonly<Record<string, () => Promise<unknown>>> = {
   broker: () => import("./run.ts"),
   cluster: () => import("./cluster.ts"),
+  "groups.load": () => import("./groups-load.ts"),
+  "groups.idle": () => import("./groups-idle.ts"),
+  "groups.failover": () => import("./groups-failover.ts"),
   metadata: () => import("./metadata.ts"),
   "replica-wire": () => import("./replica-wire.ts"),
 };

@@ -46,9 +46,12 @@ export async function startCluster(options: {
   readonly directory: string;
   readonly nodes: number;
   readonly basePort: number;
+  /** `key=value`, of every broker. */
+  readonly settings?: readonly string[];
 }): Promise<ClusterProcesses> {
   const args = ["dev", "up", "--json", "--dir", options.directory];
   args.push("--nodes", String(options.nodes), "--base-port", String(options.basePort));
+  for (const setting of options.settings ?? []) args.push("--set", setting);
   const startedAt = performance.now();
   const server = await startServer([CLI, ...args], (line) => {
     const parsed = JSON.parse(line) as { readonly nodes: readonly { readonly client: string }[] };
@@ -56,6 +59,12 @@ export async function startCluster(options: {
   });
   const readyMs = performance.now() - startedAt;
   return { addresses: server.address.split(","), readyMs, stop: () => server.stop() };
+}
+
+/** The process ids of the brokers that `startCluster` has started in this directory, by node id. */
+export async function pidsOf(directory: string): Promise<readonly number[]> {
+  const rows = (await runCli(["dev", "status", "--dir", directory])) as readonly { readonly pid: number }[];
+  return rows.map(({ pid }) => pid);
 }
 
 /** Starts a script that prints `{"address": "..."}` when it is ready. */

@@ -1,5 +1,5 @@
 import { errorMessage } from "../base/errors.ts";
-import { abortReason } from "../base/abort.ts";
+import { abortable, abortReason } from "../base/abort.ts";
 import { Deferred } from "../base/deferred.ts";
 import type { LoadSummary, PartitionWriter, WriteOutcome } from "../coordinator/partition-writer.ts";
 import type { CoordinatorRecord } from "../coordinator/shard.ts";
@@ -29,10 +29,11 @@ export interface OffsetsLogOptions {
   readonly messageMaxBytes: number;
 }
 
-/** How far this broker has appended to a partition in one leader epoch. */
+/** What this broker has appended to a partition in one leader epoch. */
 interface Written {
   readonly leaderEpoch: LeaderEpoch;
-  endOffset: number;
+  /** Appends that are not in the file yet; they end also when they never will be, as with a full disk. */
+  readonly pending: Set<Promise<void>>;
   /** An append was refused; what came behind it would stand behind a hole. */
   isBroken: boolean;
 }
@@ -43,8 +44,8 @@ type Failure = Extract<WriteOutcome, { ok: false }>;
 const READ_BYTES = 1024 * 1024;
 
 /**
- * The log of a coordinator on the partitions that this broker leads. Unlike the way of clients it knows where each append
- * ends, also of one that was given up: a load reads up to there, so that what may still become committed is never missed.
+ * The log of a coordinator on the partitions that this broker leads. Unlike the way of clients it knows of each append that
+ * is on its way, also of one that was given up: a load waits for it, so that what may still become committed is never missed.
  */
 export class OffsetsLog implements PartitionWriter {
   readonly #options: OffsetsLogOptions;
@@ -119,12 +120,9 @@ export class OffsetsLog implements PartitionWriter {
       return !partition.isReplicated || partition.leaderRole?.leaderEpoch === leaderEpoch;
     });
     const written = this.#writtenIn(number, leaderEpoch);
-    const { endOffset: appendedEnd } = written;
     // What was appended and is not in the file yet: this load must not miss it (H59).
-    await this.#until(partition, log, signal, () => {
-      this.#checkLed(partition, log, leaderEpoch);
-      return log.logEndOffset >= appendedEnd;
-    });
+    await abortable(Promise.all(written.pending), signal);
+    this.#checkLed(partition, log, leaderEpoch);
     written.isBroken = false;
     const endOffset = log.logEndOffset;
     const summary = await this.#read(log, endOffset, onRecords, signal);
@@ -154,17 +152,19 @@ export class OffsetsLog implements PartitionWriter {
       refuse(lost(appended.error, appended.message, false));
       return;
     }
-    written.endOffset = Math.max(written.endOffset, appended.endOffset);
     const role = partition.leaderRole;
-    appended.done.then(
-      () => {
-        if (role === undefined) settle({ ok: true });
-      },
-      (error: unknown) => {
-        const { error: code, errorMessage: message } = outcomeOfError(error);
-        settle(lost(code, message, true));
-      },
-    );
+    const pending = appended.done
+      .then(
+        () => {
+          if (role === undefined) settle({ ok: true });
+        },
+        (error: unknown) => {
+          const { error: code, errorMessage: message } = outcomeOfError(error);
+          settle(lost(code, message, true));
+        },
+      )
+      .finally(() => written.pending.delete(pending));
+    written.pending.add(pending);
     role?.whenCommitted(appended.endOffset, (isCommitted) => {
       const message = `the leadership of ${this.#name(partition.partition)} ended first`;
       settle(isCommitted ? { ok: true } : lost("NOT_LEADER_OR_FOLLOWER", message, true));
@@ -238,7 +238,7 @@ export class OffsetsLog implements PartitionWriter {
   #writtenIn(number: number, leaderEpoch: LeaderEpoch): Written {
     const known = this.#written.get(number);
     if (known?.leaderEpoch === leaderEpoch) return known;
-    const written = { leaderEpoch, endOffset: 0, isBroken: false };
+    const written = { leaderEpoch, pending: new Set<Promise<void>>(), isBroken: false };
     this.#written.set(number, written);
     return written;
   }

@@ -85,7 +85,10 @@ export class OffsetsTopic {
   async #create(signal: AbortSignal): Promise<void> {
     const { offsetsTopicNumPartitions, offsetsTopicReplicationFactor, offsetsTopicSegmentBytes } =
       this.#config;
-    const brokers = [...this.#metadata.image.brokers()].filter(({ isDrained }) => !isDrained).length;
+    const { controllerQuorumVoters: founders, controllerQuorumBootstrapServers: servers } = this.#config;
+    const registered = [...this.#metadata.image.brokers()].filter(({ isDrained }) => !isDrained).length;
+    // Those that are still to come count: a group that is used while a cluster starts must not get one replica for good.
+    const brokers = Math.max(registered, founders?.length ?? servers?.length ?? 1);
     try {
       const { result } = await this.#metadata.call(
         {

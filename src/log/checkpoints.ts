@@ -81,6 +81,11 @@ export class Checkpoints {
     return this.#cleanOffsets.get(key);
   }
 
+  /** Resolves when it is durable that the offsets of the log may have gaps. */
+  async noteGaps(key: TopicPartitionKey): Promise<void> {
+    if (this.#cleanOffsets.get(key) === undefined) await this.saveCleanOffset(key, ZERO);
+  }
+
   /** Resolves when it is durable. */
   async saveCleanOffset(key: TopicPartitionKey, offset: Offset): Promise<void> {
     if (this.#cleanOffsets.get(key) === offset) return;

@@ -17,6 +17,7 @@ import {
 } from "../model/record-batch.ts";
 import { validateProducedBatches } from "./batch-validator.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import { doubtGap, noteGaps } from "./leader-gap.ts";
 import { rollMsOf } from "./log-config.ts";
 import type { LogConfig } from "./log-config.ts";
 import type { LogCore, Refusal } from "./log-core.ts";
@@ -142,6 +143,7 @@ export function appendReplicated(
   const run = checkReplicated(core, config, batches, options.leaderEpoch);
   if ("error" in run) return run;
   const { endOffset, hasProducer } = run;
+  if (run.hasGap) noteGaps(core);
   const queue = core.pendingQueue();
   let done = DONE;
   let start = 0;
@@ -237,6 +239,7 @@ function checkMarker(core: LogCore, records: Buffer): Refusal | undefined {
 interface ReplicatedRun {
   readonly endOffset: Offset;
   readonly hasProducer: boolean;
+  readonly hasGap: boolean;
 }
 
 function checkReplicated(
@@ -248,6 +251,7 @@ function checkReplicated(
   let expected = core.nextOffset;
   let epoch = core.latestEpoch;
   let hasProducer = false;
+  let hasGap = false;
   for (let at = 0; at < batches.length;) {
     const header = checkBatchHeader(batches, at, batches.length - at, MAX_INT32);
     if (!header.ok) return refuse("CORRUPT_MESSAGE", `the batch at byte ${at}: ${header.reason}`);
@@ -257,10 +261,11 @@ function checkReplicated(
       return refuse("CORRUPT_MESSAGE", `the batch at offset ${baseOffset} does not match its CRC-32C`);
     }
     if (!isContiguous(core, config, baseOffset, lastOffsetOf(batches, at), expected, at)) {
-      return refuse(
-        "OFFSET_OUT_OF_RANGE",
-        `the batch begins at offset ${baseOffset} where ${expected} is expected`,
-      );
+      const message =
+        baseOffset > expected
+          ? doubtGap(core, { start: expected, end: baseOffset })
+          : `the batch begins at offset ${baseOffset} where ${expected} is expected`;
+      return refuse("OFFSET_OUT_OF_RANGE", message);
     }
     if (batchEpoch < epoch || batchEpoch > currentEpoch) {
       return refuse(
@@ -268,13 +273,14 @@ function checkReplicated(
         `the batch at offset ${baseOffset} has leader epoch ${batchEpoch}, not in ${epoch} to ${currentEpoch}`,
       );
     }
+    hasGap ||= baseOffset > expected;
     expected = addOffset(lastOffsetOf(batches, at), 1);
     epoch = batchEpoch;
     hasProducer ||= producerIdOf(batches, at) >= 0;
     at += header.size;
   }
   if (batches.length === 0) return refuse("INVALID_RECORD", "there is no batch");
-  return { endOffset: expected, hasProducer };
+  return { endOffset: expected, hasProducer, hasGap };
 }
 
 /** Compaction leaves gaps. The first batch of an empty log may begin below its start, which lies inside that batch. */

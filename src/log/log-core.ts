@@ -36,6 +36,8 @@ export interface LogHost {
   persistLogStart(topicPartition: TopicPartition, logStartOffset: Offset): Promise<void>;
   /** Resolves when no checkpoint claims more than this to be durable: the log is about to be cut there. */
   lowerRecoveryPoint(topicPartition: TopicPartition, endOffset: Offset): Promise<void>;
+  /** The log has gaps that its topic's settings do not tell of. Its configuration says so from now on, also after a crash. */
+  noteGaps(topicPartition: TopicPartition): Promise<void>;
   /** Something was written that has to be synced within `withinMs`. Called again for each write; cheap. */
   onDirty(log: Flushable, withinMs: number): void;
   /** A failed sync or repair: the directory is not to be trusted any more (H45). Must not throw. */
@@ -95,6 +97,13 @@ export interface AppendPlan {
   sizeBytes: number;
 }
 
+/** Offsets that a leader's batches leave out. */
+export interface LeaderGap {
+  readonly start: Offset;
+  /** Exclusive. */
+  readonly end: Offset;
+}
+
 /** A refusal as a protocol outcome. */
 export interface Refusal {
   readonly ok: false;
@@ -128,6 +137,8 @@ export class LogCore {
   barrier: string | undefined;
   /** A failed write is being undone. */
   isRepairing = false;
+  /** Was refused once; see `doubtGap`. */
+  doubtedGap: LeaderGap | undefined;
   /** Where the next append will go in the files, counting what is queued; undefined: behind what is written. */
   appendPlan: AppendPlan | undefined;
   /** Monotonic time until which appends are refused because the disk was full. */

@@ -271,8 +271,7 @@ export class LogManager {
     if (found !== undefined && found !== topicId) throw inconsistentTopic(directory, found, topicId);
     const closed = known?.closed;
     // Durable before there can be a gap in the log.
-    if (config().isCompacting && this.#checkpoints.cleanOffsetOf(key) === undefined)
-      await this.#checkpoints.saveCleanOffset(key, ZERO);
+    if (config().isCompacting) await this.#checkpoints.noteGaps(key);
     const options = { topicPartition, topicId, directory, config: () => this.#withGaps(key, config()) };
     const log = await PartitionLog.open(options, this.#logDeps, {
       exists: found !== undefined,
@@ -389,6 +388,7 @@ export class LogManager {
         this.#checkpoints.saveLogStart(keyOf(topicPartition), logStartOffset),
       lowerRecoveryPoint: (topicPartition, endOffset) =>
         this.#checkpoints.lowerEnd(keyOf(topicPartition), endOffset),
+      noteGaps: (topicPartition) => this.#checkpoints.noteGaps(keyOf(topicPartition)),
       onDirty: (log, withinMs) => this.#flushTimer.add(log, withinMs),
       onOffline: (_topicPartition, error) => {
         this.#isOffline = true;

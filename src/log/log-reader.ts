@@ -200,8 +200,9 @@ async function readBatches(
   let buffer = await readAt(file, position, Math.min(fileEnd - position, maxBytes + SKIP_BYTES));
   let at = 0;
   let isIndexChecked = position === 0;
-  // No checksum covers a base offset: that each batch begins where the one before it ends shows that it is right.
-  let expected = isIndexChecked && !mayHaveGaps ? segment.baseOffset : undefined;
+  // No checksum covers a base offset: that each batch begins where the one before it ends shows that it is right. Where
+  // compaction left gaps, all that shows is that none begins lower.
+  let expected = isIndexChecked ? segment.baseOffset : undefined;
   // To the batch that holds `from`: at most an index interval away.
   for (;;) {
     if (position + at >= fileEnd) return nothingLeft();
@@ -217,10 +218,10 @@ async function readBatches(
     isIndexChecked = true;
     if (!header.ok) return faultAt(position + at, header.reason);
     const baseOffset = baseOffsetOf(buffer, at);
-    if (expected !== undefined && baseOffset !== expected) {
+    if (expected !== undefined && (mayHaveGaps ? baseOffset < expected : baseOffset !== expected)) {
       return faultAt(position + at, `a batch of offset ${baseOffset} stands where ${expected} should`);
     }
-    if (!mayHaveGaps) expected = addOffset(lastOffset as Offset, 1);
+    expected = addOffset(lastOffset as Offset, 1);
     if (lastOffset < from) {
       at += header.size;
       continue;
@@ -231,12 +232,18 @@ async function readBatches(
       buffer = await readAt(file, position, Math.min(fileEnd - position, Math.max(header.size, maxBytes)));
       if (buffer.length < header.size) return faultAt(position, "the file ends inside a batch");
     }
-    return collect(core, buffer.subarray(at), position + at, window);
+    return collect(core, segment, buffer.subarray(at), position + at, window);
   }
 }
 
 /** Takes whole batches from the front of `buffer`; the first one is there as a whole. */
-function collect(core: LogCore, buffer: Buffer, position: number, window: BatchWindow): SegmentRead {
+function collect(
+  core: LogCore,
+  segment: Segment,
+  buffer: Buffer,
+  position: number,
+  window: BatchWindow,
+): SegmentRead {
   const { from, maxBytes, endOffset, fileEnd } = window;
   const { mayHaveGaps } = core.config;
   let at = 0;
@@ -247,7 +254,7 @@ function collect(core: LogCore, buffer: Buffer, position: number, window: BatchW
     const size = header.ok ? header.size : 0;
     if (fault === undefined && (at + size > buffer.length || (at > 0 && at + size > maxBytes))) break;
     const isOutOfPlace =
-      !mayHaveGaps && (at === 0 ? baseOffsetOf(buffer) > from : baseOffsetOf(buffer, at) !== nextOffset);
+      fault === undefined && isMisplaced(segment, buffer, at, { from, nextOffset, mayHaveGaps });
     if (fault !== undefined || isOutOfPlace || !verifyBatchCrc(buffer, at)) {
       // What precedes it is served; the next read begins here and names it.
       if (at > 0) break;
@@ -265,6 +272,20 @@ function collect(core: LogCore, buffer: Buffer, position: number, window: BatchW
   const chunk = buffer.subarray(0, at);
   const firstOffset = baseOffsetOf(chunk);
   return { found: { ok: true, chunks: [chunk], sizeBytes: at, firstOffset, nextOffset } };
+}
+
+/** Whether the batch at `at` cannot stand there by its offsets, behind batches up to `nextOffset`. */
+function isMisplaced(
+  segment: Segment,
+  buffer: Buffer,
+  at: number,
+  place: { readonly from: Offset; readonly nextOffset: Offset; readonly mayHaveGaps: boolean },
+): boolean {
+  const { from, nextOffset, mayHaveGaps } = place;
+  const baseOffset = baseOffsetOf(buffer, at);
+  if (!mayHaveGaps) return at === 0 ? baseOffset > from : baseOffset !== nextOffset;
+  // Of one that has rotted it must not be thought that the log ends before it.
+  return (at > 0 && baseOffset < nextOffset) || lastOffsetOf(buffer, at) >= segment.endOffset;
 }
 
 function faultAt(position: number, reason: string): SegmentRead {

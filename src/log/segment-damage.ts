@@ -48,7 +48,7 @@ export async function findSegmentDamage(
   extent: SegmentExtent,
   options: DamageScanOptions = {},
 ): Promise<SegmentDamage | undefined> {
-  const { baseOffset, sizeBytes, mayHaveGaps } = extent;
+  const { baseOffset, sizeBytes, endOffset, mayHaveGaps } = extent;
   const reader = new BatchReader(file, 0, sizeBytes, { ...options, minBaseOffset: baseOffset });
   let expected = baseOffset;
   let before: SegmentDamage | undefined;
@@ -60,6 +60,11 @@ export async function findSegmentDamage(
       if (found !== expected && !mayHaveGaps) {
         return { position, offset: expected, reason: `base offset ${found} where ${expected} is expected` };
       }
+      const last = lastOffsetOf(buffer, at);
+      if (endOffset !== undefined && last >= endOffset) {
+        const reason = `a batch up to offset ${last} where all end below ${endOffset}`;
+        return { position, offset: expected, reason };
+      }
       const batchEpoch = leaderEpochOf(buffer, at);
       // No checksum covers the epoch either. Of the two that do not agree the earlier goes too: either may be wrong.
       if (batchEpoch < epoch) {
@@ -68,11 +73,16 @@ export async function findSegmentDamage(
       }
       epoch = batchEpoch;
       before = { position, offset: expected, reason: "" };
-      expected = (lastOffsetOf(buffer, at) + 1) as Offset;
+      expected = (last + 1) as Offset;
     }
   }
   const { problem, validEnd } = reader.verdict();
-  if (problem !== undefined) return { position: problem.position, offset: expected, reason: problem.message };
+  if (problem !== undefined) {
+    const reason = problem.message;
+    // Where there may be gaps nothing shows which of two offsets in the wrong order is right: as with epochs.
+    if (problem.reason === "offset" && mayHaveGaps && before !== undefined) return { ...before, reason };
+    return { position: problem.position, offset: expected, reason };
+  }
   return endOfSegment(extent, validEnd, expected);
 }
 

@@ -163,6 +163,23 @@ describe("compaction", () => {
     });
   });
 
+  test("cut inside a gap ends there, also when it is opened again, and goes on from there", async () => {
+    const { m, log } = await opened();
+    for (let index = 0; index < 40; index++)
+      await m.run(put(log, [{ key: `k${index % 3}`, value: `${index}` }]));
+    await m.run(seal(log));
+    await m.run(compact(log));
+    expect(await m.run(linesOf(log))).toEqual(["37 k1=37", "38 k2=38", "39 k0=39"]);
+    await m.run(log.truncateTo(at(20)));
+    expect([log.logEndOffset, log.durableEndOffset, log.damage]).toEqual([20, 20, undefined]);
+    await m.run(log.close());
+    m.restartOn(m.disk.crashKeepingAll());
+    const again = await m.open(COMPACTED, { exists: true, clean: true, expectedEndOffset: at(20) });
+    expect([again.logEndOffset, again.damage]).toEqual([20, undefined]);
+    expect(await m.run(put(again, [{ key: "k0", value: "new" }]))).toBe(20);
+    expect(await m.run(linesOf(again))).toEqual(["20 k0=new"]);
+  });
+
   test("a record without a key is refused", async () => {
     const { log } = await opened();
     expect(append(log, ["no key"])).toMatchObject({ ok: false, error: "INVALID_RECORD" });

@@ -37,6 +37,8 @@ export class TestHost implements LogHost {
   readonly recoveryPoints: number[] = [];
   readonly offline: Error[] = [];
   readonly removals: { paths: readonly string[]; delayMs: number }[] = [];
+  /** Logs of which it was noted that they have gaps. */
+  gapCount = 0;
   /** Appends that found the disk full. */
   fullCount = 0;
 
@@ -47,6 +49,11 @@ export class TestHost implements LogHost {
 
   lowerRecoveryPoint(_topicPartition: unknown, endOffset: Offset): Promise<void> {
     this.recoveryPoints.push(endOffset);
+    return Promise.resolve();
+  }
+
+  noteGaps(): Promise<void> {
+    this.gapCount += 1;
     return Promise.resolve();
   }
 

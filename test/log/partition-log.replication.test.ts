@@ -48,6 +48,47 @@ describe("replication", () => {
   });
 });
 
+describe("a gap that the topic's settings do not tell of", () => {
+  test("is refused until the leader repeats it, and then noted for good", async () => {
+    const m = new SimMachine();
+    const leader = await m.open();
+    for (let i = 0; i < 8; i++) await m.run(accepted(append(leader, [`${i}`], 1)).done);
+    const piece = async (from: number): Promise<Buffer> => {
+      const read = await m.run(leader.read(at(from), 1));
+      if (!read.ok) throw new Error(read.message);
+      return Buffer.concat(read.chunks.map((chunk) => Buffer.from(chunk)));
+    };
+    const follower = new SimMachine();
+    const log = await follower.open();
+    const take = (batches: Buffer) => log.appendReplicated(batches, { leaderEpoch: 1 as LeaderEpoch });
+    await follower.run(accepted(take(await piece(0))).done);
+    expect(take(await piece(3))).toMatchObject({ ok: false, error: "OFFSET_OUT_OF_RANGE" });
+    // Another one: the first was an accident.
+    expect(take(await piece(2))).toMatchObject({ ok: false, error: "OFFSET_OUT_OF_RANGE" });
+    expect(take(await piece(3))).toMatchObject({ ok: false, error: "OFFSET_OUT_OF_RANGE" });
+    expect(follower.host.gapCount).toBe(0);
+    const again = take(await piece(3));
+    expect(again).toMatchObject({ ok: false, error: "OFFSET_OUT_OF_RANGE" });
+    expect(again.ok ? "" : again.message).toMatch(/compacted once/);
+    expect(follower.host.gapCount).toBe(1);
+    expect(log.logEndOffset).toBe(1);
+  });
+
+  test("is noted where the settings are newer than what was noted of the log", async () => {
+    const m = new SimMachine();
+    const leader = await m.open();
+    for (let i = 0; i < 3; i++) await m.run(accepted(append(leader, [`${i}`], 1)).done);
+    const read = await m.run(leader.read(at(2), 1));
+    if (!read.ok) throw new Error(read.message);
+    const follower = new SimMachine();
+    const log = await follower.open({ mayHaveGaps: true });
+    const batches = Buffer.concat([...read.chunks]);
+    await follower.run(accepted(log.appendReplicated(batches, { leaderEpoch: 1 as LeaderEpoch })).done);
+    expect(follower.host.gapCount).toBe(1);
+    expect(log.logEndOffset).toBe(3);
+  });
+});
+
 describe("a follower that begins inside a batch", () => {
   test("takes the whole batch and serves it from its start on, also after a restart", async () => {
     const m = new SimMachine();
