@@ -6,6 +6,7 @@ import type { ByteStream, RpcMetadata, StreamChannel } from "../rpc/stream/byte-
 import { DirectChannel } from "../rpc/stream/direct-channel.ts";
 import { GrpcJsChannel } from "../rpc/stream/grpc-js-channel.ts";
 import { callUnary, unaryMethod } from "../rpc/unary-client.ts";
+import { MembershipChannels } from "./membership-channels.ts";
 import { UNARY_SERVICES } from "./transport.ts";
 import type { ClientTransport, UnaryCallOptions, UnaryMethod, UnaryMethods } from "./transport.ts";
 
@@ -22,6 +23,7 @@ export interface GrpcTransportOptions {
 interface BrokerChannels {
   readonly unary: GrpcJsChannel;
   readonly streams: StreamChannel;
+  readonly memberships: MembershipChannels;
 }
 
 const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -31,7 +33,7 @@ const KEEPALIVE = { intervalMs: 1000, timeoutMs: 1500 };
 /** Brokers of one cluster; one address more is a mistake or an attack on the process's sockets. */
 const MAX_ADDRESSES = 1000;
 
-/** The real way to brokers: one channel of each kind to each address, made when first needed. */
+/** The real way to brokers: channels of each kind to each address, made when first needed. */
 export class GrpcTransport implements ClientTransport {
   readonly #options: GrpcTransportOptions;
   readonly #deps: { readonly clock: Clock; readonly logger: Logger };
@@ -60,15 +62,16 @@ export class GrpcTransport implements ClientTransport {
   }
 
   openStream(address: string, method: string): ByteStream {
-    const { unary, streams } = this.#channelsTo(address);
+    const { memberships, streams } = this.#channelsTo(address);
     // Some hundred bytes every few seconds: the direct lane would win nothing and does not serve it.
-    const lane = method === MEMBERSHIP_METHOD ? unary : streams;
+    const lane = method === MEMBERSHIP_METHOD ? memberships : streams;
     return lane.openStream(method, { metadata: this.#metadata });
   }
 
   close(): Promise<void> {
     this.#isClosed = true;
-    for (const { unary, streams } of this.#channels.values()) {
+    for (const { unary, streams, memberships } of this.#channels.values()) {
+      memberships.close();
       streams.close();
       unary.close();
     }
@@ -92,7 +95,8 @@ export class GrpcTransport implements ClientTransport {
       this.#options.lane === "grpc-js"
         ? unary
         : new DirectChannel({ ...options, keepalive: KEEPALIVE }, this.#deps);
-    const channels = { unary, streams };
+    const memberships = new MembershipChannels({ newChannel: () => new GrpcJsChannel(options, this.#deps) });
+    const channels = { unary, streams, memberships };
     this.#channels.set(address, channels);
     return channels;
   }
