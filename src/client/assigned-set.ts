@@ -1,3 +1,4 @@
+import { topicPartitionKey } from "../model/topic-partition.ts";
 import type { GroupAssignment } from "../rpc/group-messages.ts";
 import type { TopicPartitionRef } from "./consumer-types.ts";
 
@@ -34,6 +35,16 @@ export class AssignedSet {
     const rest = new AssignedSet();
     for (const [key, entry] of this.#entries) if (!other.#entries.has(key)) rest.#entries.set(key, entry);
     return rest;
+  }
+
+  /** What is here and named there. */
+  only(refs: readonly TopicPartitionRef[]): AssignedSet {
+    const names = new Set(refs.map(({ topic, partition }) => topicPartitionKey(topic, partition)));
+    const some = new AssignedSet();
+    for (const [key, entry] of this.#entries) {
+      if (names.has(topicPartitionKey(entry.topic, entry.partition))) some.#entries.set(key, entry);
+    }
+    return some;
   }
 
   equals(other: AssignedSet): boolean {

@@ -190,7 +190,10 @@ export class GroupConsumer implements MembershipListener, ProgressListener {
     void this.#place(fresh); // Never rejects: failures are tried again or told to the host.
   }
 
-  async onRevoke(refs: readonly TopicPartitionRef[]): Promise<void> {
+  async onRevoke(
+    refs: readonly TopicPartitionRef[],
+    onGivenUp: (partitions: readonly TopicPartitionRef[]) => void = ignore,
+  ): Promise<void> {
     const held = this.#held(refs);
     // A close may find some that are being given up already.
     const fresh = held.filter((partition) => !this.#givingUp.has(partition));
@@ -200,12 +203,18 @@ export class GroupConsumer implements MembershipListener, ProgressListener {
     }
     // A slow handler holds up its own partition: of the others, what was processed is committed before patience ends.
     const idle = fresh.filter(({ isIdle }) => isIdle);
-    const together = this.#giveUp(idle);
+    const busy = fresh.filter(({ isIdle }) => !isIdle);
+    const giveUp = async (partitions: readonly GroupPartition[]): Promise<void> => {
+      await this.#giveUp(partitions);
+      if (busy.length > 0) onGivenUp(partitions.map(refOf));
+    };
+    const together = giveUp(idle);
     for (const partition of idle) this.#givingUp.set(partition, together);
-    for (const partition of fresh) {
-      if (this.#givingUp.has(partition)) continue;
-      const alone = partition.idle().then(() => this.#giveUp([partition]));
-      this.#givingUp.set(partition, alone);
+    for (const partition of busy) {
+      this.#givingUp.set(
+        partition,
+        partition.idle().then(() => giveUp([partition])),
+      );
     }
     await Promise.all(held.map(async (partition) => this.#givingUp.get(partition)));
   }

@@ -32,9 +32,13 @@ export type MembershipState = "joining" | "rebalancing" | "stable" | "closed";
 export interface MembershipListener {
   /**
    * Give these up: finish what is being handled, commit, then resolve. The membership waits for it, but not beyond the
-   * rebalance timeout, because the coordinator gives them to others then: what is left of them is lost. Never rejects.
+   * rebalance timeout, because the coordinator gives them to others then: what is left of them is lost. `onGivenUp` tells of
+   * those that are done before the others. Never rejects.
    */
-  onRevoke(partitions: readonly TopicPartitionRef[]): Promise<void>;
+  onRevoke(
+    partitions: readonly TopicPartitionRef[],
+    onGivenUp?: (partitions: readonly TopicPartitionRef[]) => void,
+  ): Promise<void>;
   /** Start reading these, besides what there is. Called after every join, then also with none. */
   onAssign(partitions: readonly TopicPartitionRef[]): void;
   /** Lost with the membership (fenced, session over), or given up too late: stop at once, commit nothing. */

@@ -6,6 +6,7 @@ import type { Timer } from "../platform/clock.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../rpc/group-messages.ts";
 import { AssignedSet } from "./assigned-set.ts";
 import type { ClientContext } from "./client-context.ts";
+import type { TopicPartitionRef } from "./consumer-types.ts";
 import type { CoordinatorCalls } from "./coordinator-calls.ts";
 import type {
   GroupIdentity,
@@ -310,7 +311,15 @@ export class StreamMember implements GroupMembership, HeartbeatListener {
   async #revoke(partitions: AssignedSet, timeoutMs: number): Promise<boolean> {
     const done = new Deferred<boolean>();
     const timer = this.#context.clock.setTimer(timeoutMs, () => done.resolve(false));
-    this.#listener.onRevoke(partitions.list()).then(
+    const life = this.#life;
+    // Others may have at once what is done; one slow handler holds up its own partition only.
+    const onGivenUp = (given: readonly TopicPartitionRef[]): void => {
+      if (given.length === 0 || life !== this.#life || this.#phase !== "running") return;
+      this.#owned.remove(partitions.only(given));
+      this.#owes.owned = true;
+      this.#beat();
+    };
+    this.#listener.onRevoke(partitions.list(), onGivenUp).then(
       () => done.resolve(true),
       (error: unknown) => {
         this.#context.logger.warn("giving up partitions failed", { error: errorMessage(error) });

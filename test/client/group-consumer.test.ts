@@ -265,6 +265,30 @@ describe("partitions come and go", () => {
     await h.settle(run);
   });
 
+  test("a slow handler holds up its own partition: what else is given up goes on at once", async () => {
+    const h = groupHarness({ partitions: 4 });
+    await h.fill(3, 1);
+    const { consumer } = h.member();
+    let isDone = false;
+    const run = consumer.run({
+      eachMessage: async () => {
+        await h.clock.sleep(100_000);
+        isDone = true;
+      },
+    });
+    await until(h, () => consumer.assignment.length === 4);
+    await h.scheduler.advance(1000);
+    const second = h.member();
+    await h.settle(second.consumer.ready());
+    await until(h, () => second.events.includes("assigned 1"), 20_000);
+    expect(isDone).toBe(false);
+    await until(h, () => second.events.includes("assigned 3"), 150_000);
+    expect(isDone).toBe(true);
+    expect(h.group.offsets.get("t-3")).toBe(1);
+    await h.settle(consumer.close());
+    await h.settle(run);
+  });
+
   test("a lost membership: handlers hear of it, nothing of it is committed, and the member joins again", async () => {
     const h = groupHarness({ partitions: 1 });
     await h.fill(0, 2);

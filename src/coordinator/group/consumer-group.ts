@@ -9,7 +9,7 @@ import {
   checkOffsetsEpoch,
   checkOwner,
 } from "./consumer-fencing.ts";
-import { difference, isSameSet, partitionSet } from "./consumer-partitions.ts";
+import { intersection, isSameSet, partitionSet } from "./consumer-partitions.ts";
 import { askAgain, isRevocationEpoch, nextAssignment } from "./consumer-reconciliation.ts";
 import type { Reconciliation } from "./consumer-reconciliation.ts";
 import { checkHeartbeat, JOIN_EPOCH, LEAVE_EPOCH, LEAVE_FOR_A_WHILE_EPOCH } from "./consumer-request.ts";
@@ -290,22 +290,23 @@ export class ConsumerGroup implements Group {
     const isAskedAgain = isJoin && current.state === "unrevoked";
     if (isAskedAgain && current.memberEpoch + 1 >= this.#state.targetEpoch)
       this.#makeTarget(context.image, effects);
-    const hasRevoked = !isJoin && this.#hasRevoked(request, current, context.image);
-    const step = this.#step(memberId, context.image, hasRevoked);
+    const unrevoked = isJoin ? current.pendingRevocation : this.#unrevoked(request, current, context.image);
+    const step = this.#step(memberId, context.image, unrevoked);
     const next = isAskedAgain ? askAgain(step) : nextAssignment(step);
     if (next === current) return;
     effects.record({ type: "currentMember", groupId: this.groupId, memberId, value: next });
     const rebalanceTimeoutMs = this.#state.members.get(memberId)?.rebalanceTimeoutMs ?? 0;
-    const isRevoking = next.state === "unrevoked";
-    this.#sessions.revokeBy(memberId, isRevoking ? context.nowMs + rebalanceTimeoutMs : Infinity);
+    if (next.state !== "unrevoked") this.#sessions.revokeBy(memberId, Infinity);
+    else if (next.memberEpoch !== current.memberEpoch)
+      this.#sessions.revokeBy(memberId, context.nowMs + rebalanceTimeoutMs);
   }
 
-  #step(memberId: string, image: MetadataImage, hasRevoked: boolean): Reconciliation {
+  #step(memberId: string, image: MetadataImage, unrevoked: readonly TopicPartitions[]): Reconciliation {
     return {
       current: this.#state.current(memberId),
       target: this.#state.target(memberId),
       targetEpoch: this.#state.targetEpoch,
-      hasRevoked,
+      unrevoked,
       isHeld: (topicId, partition) => {
         const holder = this.#state.holders.owner(topicId, partition);
         return holder !== undefined && holder !== memberId;
@@ -314,17 +315,16 @@ export class ConsumerGroup implements Group {
     };
   }
 
-  /** Whether this heartbeat, sent with the epoch in which it is to give something up, says that it has. */
-  #hasRevoked(
+  /** What a member of which this heartbeat comes, sent with the epoch in which it is to give that up, may hold yet. */
+  #unrevoked(
     { memberId, memberEpoch, topicPartitions }: ConsumerGroupHeartbeatRequest,
     { pendingRevocation }: CurrentAssignmentValue,
     image: MetadataImage,
-  ): boolean {
-    // Who says nothing may own all of it.
-    return (
-      isFreeOf(pendingRevocation, topicPartitions ?? pendingRevocation, image) ||
-      (topicPartitions === undefined && this.#sessions.hasGivenUp(memberId, memberEpoch))
-    );
+  ): readonly TopicPartitions[] {
+    if (topicPartitions !== undefined) return heldOf(pendingRevocation, topicPartitions, image);
+    // Who says nothing may hold all of it.
+    if (this.#sessions.hasGivenUp(memberId, memberEpoch)) return [];
+    return heldOf(pendingRevocation, pendingRevocation, image);
   }
 
   /**
@@ -338,7 +338,8 @@ export class ConsumerGroup implements Group {
   ): void {
     if (state !== "unrevoked") return;
     const { memberId, topicPartitions } = request;
-    const isFree = topicPartitions !== undefined && isFreeOf(pendingRevocation, topicPartitions, image);
+    const isFree =
+      topicPartitions !== undefined && heldOf(pendingRevocation, topicPartitions, image).length === 0;
     // It was asked before, and nothing was given to it since.
     const isAskedAgain = isRevocationEpoch(request.memberEpoch);
     this.#sessions.noteReport(memberId, memberEpoch, !isFree ? "holds" : isAskedAgain ? "givenUp" : "free");
@@ -348,7 +349,7 @@ export class ConsumerGroup implements Group {
   #hasNews(memberId: string, image: MetadataImage): boolean {
     if (!this.#state.members.has(memberId)) return true;
     const current = this.#state.current(memberId);
-    const next = nextAssignment(this.#step(memberId, image, false));
+    const next = nextAssignment(this.#step(memberId, image, current.pendingRevocation));
     return (
       !isSameSet(next.assigned, current.assigned) ||
       !isSameSet(next.pendingRevocation, current.pendingRevocation)
@@ -375,12 +376,12 @@ export class ConsumerGroup implements Group {
   }
 }
 
-/** Whether a member that owns these has none of what it is to give up. Nobody has to give up a topic that is deleted. */
-function isFreeOf(
+/** What a member that owns these has of what it is to give up. Nobody has to give up a topic that is deleted. */
+function heldOf(
   pending: readonly TopicPartitions[],
   owned: readonly TopicPartitions[],
   image: MetadataImage,
-): boolean {
+): readonly TopicPartitions[] {
   const left = pending.filter(({ topicId }) => image.topicById(topicId) !== undefined);
-  return isSameSet(difference(left, partitionSet(owned)), left);
+  return intersection(left, partitionSet(owned));
 }

@@ -28,8 +28,8 @@ export interface Reconciliation {
   readonly current: CurrentAssignmentValue;
   readonly target: PartitionSet;
   readonly targetEpoch: number;
-  /** The member says that it holds nothing of `current.pendingRevocation` any more. */
-  readonly hasRevoked: boolean;
+  /** What of `current.pendingRevocation` the member may hold yet. */
+  readonly unrevoked: PartitionSet;
   /** Another member holds it. */
   isHeld(topicId: TopicId, partition: number): boolean;
   /** False for a deleted topic, which nobody has to give up. */
@@ -44,7 +44,11 @@ export interface Reconciliation {
 export function nextAssignment(step: Reconciliation): CurrentAssignmentValue {
   const { current, target, targetEpoch } = step;
   if (current.state === "stable" && current.memberEpoch === targetEpoch) return current;
-  if (current.state === "unrevoked" && !step.hasRevoked) return current;
+  if (current.state === "unrevoked" && step.unrevoked.length > 0) {
+    // What it has given up is free at once: one slow handler holds up its own partition only.
+    const isSame = isSameSet(step.unrevoked, current.pendingRevocation);
+    return isSame ? current : { ...current, pendingRevocation: step.unrevoked };
+  }
   const kept = intersection(current.assigned, target);
   // Who was away, and who comes in the place of one that was, holds nothing of what was kept for it.
   const held = current.memberEpoch > 0 ? current.assigned : NO_PARTITIONS;

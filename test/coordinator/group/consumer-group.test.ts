@@ -239,6 +239,22 @@ describe("epochs", () => {
     expect(countOf(bench.beat("b", bench.member("b").memberEpoch).assignment)).toBe(2);
   });
 
+  test("what a member gives up goes on at once, though it still has more to give up", () => {
+    const { bench, first } = twoMembers();
+    const asked = bench.beat("a", first);
+    const isCalled = bench.watch("b", bench.member("b").memberEpoch);
+    expect(isCalled()).toBe(false);
+    const kept = (asked.assignment ?? []).flatMap(({ partitions }) => partitions);
+    const [slow = -1, done = -1] = [0, 1, 2, 3].filter((partition) => !kept.includes(partition));
+    const still = bench.beat("a", asked.memberEpoch, { topicPartitions: [part(1, ...kept, slow)] });
+    expect(still.memberEpoch).toBe(asked.memberEpoch);
+    expect(isCalled()).toBe(true);
+    expect(bench.beat("b", bench.member("b").memberEpoch).assignment).toEqual([part(1, done)]);
+    bench.beat("a", asked.memberEpoch, { topicPartitions: [part(1, ...kept)] });
+    const whole = bench.beat("b", bench.member("b").memberEpoch).assignment;
+    expect(whole).toEqual([part(1, ...[slow, done].sort((a, b) => a - b))]);
+  });
+
   test("a member that joins again is asked for all that it is to give up, once in an epoch", () => {
     const { bench, first } = twoMembers();
     bench.beat("a", first);

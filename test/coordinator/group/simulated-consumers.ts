@@ -238,8 +238,11 @@ export class SimulatedConsumers {
   /** Gives up what it is not to have, then takes what it is to have. */
   #reconcile(consumer: Consumer): void {
     if (sameSet(consumer.owned, consumer.target)) return;
-    const kept = new Set([...consumer.owned].filter((key) => consumer.target.has(key)));
-    consumer.owned = kept.size < consumer.owned.size ? kept : new Set(consumer.target);
+    const surplus = [...consumer.owned].filter((key) => !consumer.target.has(key));
+    if (surplus.length === 0) consumer.owned = new Set(consumer.target);
+    // Some of it may take longer.
+    const count = 1 + this.#random.below(Math.max(1, surplus.length));
+    for (const key of surplus.slice(0, count)) consumer.owned.delete(key);
     consumer.owes = true;
   }
 
