@@ -1,17 +1,16 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import type { WriteStream } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { OutputTail } from "./output-tail.ts";
+import { siblingModule } from "./sibling-module.ts";
 import { isChaosReport } from "./slow-sync.ts";
 import type { ChaosCommand } from "./slow-sync.ts";
 
 /** The CLI of this very installation: JavaScript in dist/, TypeScript when it runs from the sources. */
-export const CLI_ENTRY = besides("../cli/main");
-const SLOW_SYNC = besides("./slow-sync-preload");
+export const CLI_ENTRY = siblingModule("../cli/main");
+const SLOW_SYNC = siblingModule("./slow-sync-preload");
 
 export interface BrokerProcessOptions {
   readonly dataDirectory: string;
@@ -146,23 +145,6 @@ export class BrokerProcess implements AsyncDisposable {
   }
 }
 
-/** The newest part of what a process writes to its stderr; all of it goes to the file, if there is one. */
-class OutputTail {
-  text = "";
-
-  constructor(child: ChildProcess, logPath: string | undefined) {
-    const file: WriteStream | undefined =
-      logPath === undefined ? undefined : createWriteStream(logPath, { flags: "a" });
-    // The log is evidence, not more: a full disk must not end who does the harm.
-    file?.on("error", () => undefined);
-    child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
-      this.text = (this.text + piece).slice(-1024 * 1024);
-      file?.write(piece);
-    });
-    child.once("close", () => file?.end());
-  }
-}
-
 async function readyAddress(child: ChildProcess, errors: OutputTail): Promise<string> {
   return new Promise<string>((resolve, reject) => {
     let out = "";
@@ -183,10 +165,4 @@ async function readyAddress(child: ChildProcess, errors: OutputTail): Promise<st
       }
     });
   });
-}
-
-/** A module beside this one, in the form in which this one runs. */
-function besides(path: string): string {
-  const ending = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-  return fileURLToPath(new URL(`${path}${ending}`, import.meta.url));
 }

@@ -7,6 +7,8 @@ import type { LograftClient, Producer, RecordAck } from "../client/index.ts";
 import { DeliveryError, isLograftError } from "../client/index.ts";
 import type { SeededRandom } from "../platform/random.ts";
 import type { Key } from "./keys.ts";
+import { keyInTurn } from "./turn.ts";
+import type { Turn } from "./turn.ts";
 
 const TICK_MS = 10;
 /** Sends on the way: enough for a key to be away for half a minute without holding up the others. */
@@ -22,6 +24,8 @@ export interface ChaosProducerOptions {
   readonly keys: readonly Key[];
   readonly perSecond: number;
   readonly random: SeededRandom;
+  /** In place of chance: the keys in turn with the other producers. */
+  readonly turn?: Turn | undefined;
 }
 
 /** One process that sends unique values to all keys at a steady rate, with an idempotent producer, and logs each send. */
@@ -72,20 +76,21 @@ export class ChaosProducer {
   }
 
   async #run(): Promise<void> {
-    const startedAt = performance.now();
-    let sent = 0;
+    // Counted from one moment for all producers, so that those who take turns stay in step.
+    const due = (): number => Math.floor((performance.now() / 1000) * this.#options.perSecond);
+    let sent = due();
     while (!this.#isStopping) {
-      const due = Math.floor(((performance.now() - startedAt) / 1000) * this.#options.perSecond);
+      const end = due();
       // What a blocked producer could not send is left out, or it would come as one flood afterwards.
-      for (; sent < due && this.#open.size < MAX_OPEN; sent++) this.#send();
-      sent = due;
+      for (; sent < end && this.#open.size < MAX_OPEN; sent++) this.#send(sent);
+      sent = end;
       await sleep(TICK_MS);
     }
   }
 
-  #send(): void {
-    const { random, run, keys } = this.#options;
-    const key = random.fraction() < HOT_SHARE ? keys[0] : keys[random.below(keys.length)];
+  #send(slot: number): void {
+    const { run } = this.#options;
+    const key = this.#keyOf(slot);
     if (key === undefined) return;
     const value = `${run}.${this.#writer.process}.${this.#counter++}`;
     const sequence = this.#sequences.get(key.name) ?? 0;
@@ -101,6 +106,12 @@ export class ChaosProducer {
       )
       .finally(() => this.#open.delete(done));
     this.#open.add(done);
+  }
+
+  #keyOf(slot: number): Key | undefined {
+    const { random, keys, turn } = this.#options;
+    if (turn !== undefined) return keys[keyInTurn(slot, turn, keys.length)];
+    return random.fraction() < HOT_SHARE ? keys[0] : keys[random.below(keys.length)];
   }
 
   #acknowledged(open: OpenOperation, key: Key, value: string, { offset, leaderEpoch }: RecordAck): void {

@@ -8,10 +8,13 @@ import { DataVolumes } from "./data-volumes.ts";
 import { readFromDisk } from "./disk-pass.ts";
 import type { FaultKind } from "./fault.ts";
 import { runFinalPhase } from "./final-phase.ts";
+import { runGroupEnd } from "./group-end.ts";
 import { readHistory } from "./history-files.ts";
 import { HistoryLog } from "./history-log.ts";
 import type { Key } from "./keys.ts";
 import { KeyTable } from "./keys.ts";
+import { MEMBER_SESSION_MS } from "./member-faults.ts";
+import { MemberPool } from "./member-pool.ts";
 import { nowNs } from "./monotonic-time.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Observer } from "./observer.ts";
@@ -33,6 +36,8 @@ export interface ChaosOptions {
   readonly replicationFactor: number;
   /** Records a second, of all producers together. */
   readonly perSecond: number;
+  /** Members of a consumer group over all keys, each a process of its own; 0: no group. */
+  readonly members: number;
   /** Acknowledged sends without which the run is void. */
   readonly minSends: number;
   /** Between two faults, once the cluster is whole. */
@@ -71,6 +76,12 @@ const VOLUME_BASE_BYTES = 256 * 1024 * 1024;
 const RECORD_BYTES = 400;
 /** Damage is to be found while the run lasts. */
 const SCRUBBING = ["log.scrub.interval.ms=3000"];
+const GROUP = "chaos-group";
+/** A member that hangs is to be found out while the run lasts. */
+const GROUP_TIMES = [
+  `group.consumer.session.timeout.ms=${MEMBER_SESSION_MS}`,
+  `group.consumer.heartbeat.interval.ms=${MEMBER_SESSION_MS / 4}`,
+];
 /** What no broker may ever log. */
 const BROKEN = /InvariantError|unhandledRejection|uncaughtException/;
 
@@ -108,7 +119,11 @@ export async function runChaos(options: ChaosOptions, deps: ChaosDeps): Promise<
       dataDirectoryOf: (nodeId) =>
         volumes?.of(nodeId)?.dataDirectory ?? join(directory, "data", `node-${nodeId}`),
       nodes: NODE_IDS.length,
-      settings: [...(faults.includes("corrupt-segment") ? SCRUBBING : []), ...options.settings],
+      settings: [
+        ...(faults.includes("corrupt-segment") ? SCRUBBING : []),
+        ...(options.members > 0 ? GROUP_TIMES : []),
+        ...options.settings,
+      ],
       hasRelays: true,
       hasSlowSync: faults.includes("slow-disk"),
     });
@@ -137,16 +152,24 @@ interface LoadDeps extends ChaosDeps {
 
 /** Load, faults and final phase; resolves with the end of each key. */
 async function runLoad(options: ChaosOptions, deps: LoadDeps): Promise<ReadonlyMap<string, number>> {
-  const { seed, perSecond, durationMs, faults, quietMs } = options;
+  const { seed, perSecond, durationMs, faults, quietMs, members: memberCount } = options;
   const { cluster, log, table, told, signal, volumes } = deps;
   const { keys, topics } = table;
-  await using observer = new Observer({ topics }, { cluster, log });
   await using clients = await RelayedClients.create(cluster);
-  await using workload = new Workload({ run: `chaos-${seed}`, seed, perSecond, keys }, { clients, log });
+  await using members = memberCount > 0 ? newPool(options, { cluster, clients, log, table }) : undefined;
+  using _killing = onExit(() => members?.killNow());
+  await members?.start(signal);
+  await using observer = new Observer({ topics }, { cluster, log });
+  const isEven = memberCount > 0;
+  const load = { run: `chaos-${seed}`, seed, perSecond, keys, isEven };
+  await using workload = new Workload(load, { clients, log });
   const startedAt = performance.now();
   workload.start();
   const random = new SeededRandom(seed);
-  const scene = new Scene({ table, quietMs, signal }, { cluster, observer, clients, random, volumes });
+  const scene = new Scene(
+    { table, quietMs, signal },
+    { cluster, observer, clients, random, volumes, members },
+  );
   const nemesis = new Nemesis({ scene, log });
   const untilMs = startedAt + durationMs;
   const baselineMs = Math.min(MAX_BASELINE_MS, Math.max(MIN_BASELINE_MS, quietMs));
@@ -155,8 +178,39 @@ async function runLoad(options: ChaosOptions, deps: LoadDeps): Promise<ReadonlyM
   await nemesis.heal();
   await workload.stop();
   observer.endOfLoad();
+  if (members !== undefined) {
+    const lag = await runGroupEnd({ cluster, pool: members, log, signal });
+    told(`the load is over; the group is ${lag} records behind`);
+    await members.stop();
+  }
   told("the faults are over; everything is read from the start, twice");
   return await runFinalPhase({ cluster, observer, log, keys, signal });
+}
+
+function newPool(
+  options: ChaosOptions,
+  deps: {
+    readonly cluster: ClusterProcess;
+    readonly clients: RelayedClients;
+    readonly log: HistoryLog;
+    readonly table: KeyTable;
+  },
+): MemberPool {
+  const { cluster, clients, log, table } = deps;
+  const { topics, keys } = table;
+  return new MemberPool(
+    {
+      group: GROUP,
+      size: options.members,
+      keys,
+      topics,
+      brokers: cluster.nodeIds.map((nodeId) => cluster.addressOf(nodeId)),
+      // Through the relays only where answers are to be lost on them.
+      ways: options.faults.includes("drop-answers") ? clients.ways : [],
+      logDirectory: join(options.directory, "logs"),
+    },
+    { log },
+  );
 }
 
 async function mountVolumes(options: ChaosOptions): Promise<DataVolumes | { readonly missing: string }> {

@@ -36,11 +36,17 @@ export class HistoryLog implements AsyncDisposable {
   /** A process that was never there before. */
   newProcess(): HistoryWriter {
     const number = this.#nextProcess++;
-    const file = this.#file(`process-${String(number).padStart(4, "0")}`);
+    const file = this.#file(processName(number));
     const write = (line: string): void => {
       file.pending.push(line);
     };
     return new HistoryWriter({ process: number }, { write, nowNs });
+  }
+
+  /** A process that writes its lines itself, and the file that it is to write them to. */
+  reserveProcess(): { readonly process: number; readonly path: string } {
+    const process = this.#nextProcess++;
+    return { process, path: join(this.directory, `${processName(process)}.ndjson`) };
   }
 
   /** A line of the harness itself. */
@@ -73,4 +79,8 @@ export class HistoryLog implements AsyncDisposable {
       file.pending = [];
     }
   }
+}
+
+function processName(number: number): string {
+  return `process-${String(number).padStart(4, "0")}`;
 }

@@ -1,6 +1,7 @@
 import { diskFaults } from "./disk-faults.ts";
 import type { FaultKind, Planner } from "./fault.ts";
 import type { HistoryLog } from "./history-log.ts";
+import { memberFaults } from "./member-faults.ts";
 import { nowNs } from "./monotonic-time.ts";
 import { networkFaults } from "./network-faults.ts";
 import type { ChangeCounts } from "./observer.ts";
@@ -26,6 +27,7 @@ export class Nemesis {
       ...networkFaults(deps.scene),
       ...diskFaults(deps.scene),
       ...segmentFaults(deps.scene),
+      ...memberFaults(deps.scene),
     };
   }
 
@@ -50,23 +52,26 @@ export class Nemesis {
   async strike(kind: FaultKind): Promise<string> {
     const { observer } = this.#scene;
     const n = this.#count++;
-    const { nodes, run } = this.#planners[kind]();
+    const { nodes, held = [], groups = [], run } = await this.#planners[kind]();
     const keys = observer.keysLedBy(nodes);
     const before = observer.counts;
     const startedAt = nowNs();
-    this.#log.note({ type: "fault", n, kind, at: "start", t: startedAt, nodes, keys });
+    this.#log.note({ type: "fault", n, kind, at: "start", t: startedAt, nodes, keys, held, groups });
     const seen = await run();
     const endedAt = nowNs();
     await this.#scene.sleep(AFTERMATH_MS);
     const effect = [seen, changesBetween(before, observer.counts)].filter((text) => text !== "").join(", ");
     this.#log.note({ type: "fault", n, kind, at: "end", t: endedAt, ...(effect === "" ? {} : { effect }) });
     const seconds = ((endedAt - startedAt) / 1e9).toFixed(1);
-    return `${kind} of ${nodes.join(", ") || "the clients"}, ${keys.length} keys, ${seconds} s: ${effect || "nothing seen"}`;
+    const hit = nodes.join(", ") || (held.length > 0 ? "a member" : "the clients");
+    return `${kind} of ${hit}, ${keys.length + held.length} keys, ${seconds} s: ${effect || "nothing seen"}`;
   }
 
-  /** Undoes whatever may still be in force: every link whole, every broker running. */
+  /** Undoes whatever may still be in force: every link whole, every broker and every member running. */
   async heal(): Promise<void> {
-    const { cluster, observer } = this.#scene;
+    const { cluster, observer, members } = this.#scene;
+    members?.resumeAll();
+    members?.fill();
     cluster.healAll();
     for (const nodeId of cluster.runningIds) cluster.broker(nodeId).resume();
     await cluster.startAll();

@@ -27,7 +27,8 @@ export function processFaults(scene: Scene): Readonly<Record<ProcessFault, Plann
   };
 }
 
-async function killAndRestart(scene: Scene, nodes: readonly number[]): Promise<string> {
+/** SIGKILL to these, and all of them started again after a while. */
+export async function killAndRestart(scene: Scene, nodes: readonly number[]): Promise<string> {
   const { cluster, observer } = scene;
   for (const node of nodes) observer.expectDown(node);
   await Promise.all(nodes.map((node) => cluster.broker(node).kill()));

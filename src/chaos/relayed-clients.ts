@@ -71,6 +71,11 @@ export class RelayedClients implements AsyncDisposable {
     return new RelayedClients(relays, ways, addresses);
   }
 
+  /** From the address of each broker to its relay, for clients in other processes. */
+  get ways(): readonly (readonly [address: string, way: string])[] {
+    return [...this.#ways];
+  }
+
   /** The caller closes it. */
   client(clientId: string): LograftClient {
     return new LograftClient({

@@ -3,6 +3,7 @@ import type { Random } from "../platform/random.ts";
 import type { ClusterProcess } from "./cluster-process.ts";
 import type { DataVolumes } from "./data-volumes.ts";
 import type { KeyTable } from "./keys.ts";
+import type { MemberPool } from "./member-pool.ts";
 import type { Observer } from "./observer.ts";
 import type { RelayedClients } from "./relayed-clients.ts";
 
@@ -27,6 +28,8 @@ export class Scene {
   readonly random: Random;
   /** Undefined: the data lie on a file system that is not ours to fill. */
   readonly volumes: DataVolumes | undefined;
+  /** Undefined: a run without a consumer group. */
+  readonly members: MemberPool | undefined;
 
   constructor(
     options: SceneOptions,
@@ -36,6 +39,7 @@ export class Scene {
       readonly clients: RelayedClients;
       readonly random: Random;
       readonly volumes: DataVolumes | undefined;
+      readonly members: MemberPool | undefined;
     },
   ) {
     this.options = options;
@@ -44,6 +48,7 @@ export class Scene {
     this.clients = deps.clients;
     this.random = deps.random;
     this.volumes = deps.volumes;
+    this.members = deps.members;
   }
 
   async sleep(ms: number): Promise<void> {

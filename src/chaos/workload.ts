@@ -17,6 +17,8 @@ export interface WorkloadOptions {
   readonly keys: readonly Key[];
   /** Of all producers together. */
   readonly perSecond: number;
+  /** Each key gets its records at an even pace, and none is hot: then a pause in consuming it is no chance. */
+  readonly isEven: boolean;
 }
 
 /**
@@ -68,10 +70,11 @@ export class Workload implements AsyncDisposable {
   }
 
   #newProducer(index: number): ChaosProducer {
-    const { run, keys, perSecond, seed } = this.#options;
+    const { run, keys, perSecond, seed, isEven } = this.#options;
     const random = new SeededRandom(seed * 1000 + index + PRODUCERS * this.#crashes);
+    const turn = isEven ? { index, of: PRODUCERS } : undefined;
     return new ChaosProducer(
-      { run, keys, perSecond: perSecond / PRODUCERS, random },
+      { run, keys, perSecond: perSecond / PRODUCERS, random, turn },
       { client: this.#deps.clients.client(`chaos-producer-${index}`), writer: this.#deps.log.newProcess() },
     );
   }

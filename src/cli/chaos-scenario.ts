@@ -5,7 +5,7 @@ import { operationError } from "../base/errors.ts";
 import type { ChaosOptions, ChaosResult } from "../chaos/chaos-run.ts";
 import { runChaos } from "../chaos/chaos-run.ts";
 import type { FaultKind } from "../chaos/fault.ts";
-import { FAULTS, isFaultKind } from "../chaos/fault.ts";
+import { FAULTS, GROUP_FAULTS, isFaultKind, isGroupFault } from "../chaos/fault.ts";
 import { reportAsJson } from "../history/report-json.ts";
 import { parseDuration, parseInteger } from "./arguments.ts";
 import { exitByVerdict, printReport } from "./chaos-report.ts";
@@ -17,8 +17,10 @@ export interface ChaosRunFlags {
   readonly minutes: string;
   readonly seed?: string;
   readonly faults?: string;
-  readonly topics: string;
-  readonly partitions: string;
+  readonly groups?: boolean;
+  readonly members: string;
+  readonly topics?: string;
+  readonly partitions?: string;
   readonly replication: string;
   readonly rate: string;
   readonly minSends: string;
@@ -29,6 +31,9 @@ export interface ChaosRunFlags {
 }
 
 const SEEDS = 1_000_000;
+/** `lograft chaos run groups`: a group is hit in every way, and now and then a leader of what it reads. */
+const GROUPS_SCENARIO = "groups";
+const GROUPS_FAULTS: readonly FaultKind[] = [...GROUP_FAULTS, "kill-leader"];
 
 /**
  * `lograft chaos run`: a run, its tables, and the exit code of its verdict. The data of the brokers are evidence only
@@ -39,8 +44,9 @@ export async function runScenario(
   flags: ChaosRunFlags,
   environment: CliEnvironment,
 ): Promise<void> {
-  const faults = faultsOf(scenario, flags.faults);
-  const chosen = optionsOf(flags);
+  const faults = faultsOf(scenario, flags);
+  const hasGroup = flags.groups === true || scenario === GROUPS_SCENARIO || faults.some(isGroupFault);
+  const chosen = optionsOf(flags, hasGroup);
   const { stdout, stderr, signal } = environment;
   const output = new Output({ format: flags.json === "-" ? "json" : "table", stdout, stderr });
   const directory =
@@ -84,8 +90,11 @@ async function showResult(
   }
 }
 
-/** The faults of a scenario, or those of a list. @throws INVALID_ARGUMENT. */
-export function faultsOf(scenario: string | undefined, list: string | undefined): readonly FaultKind[] {
+/** The faults of a scenario, or those of a list; those of groups are among all with `groups`. @throws INVALID_ARGUMENT. */
+export function faultsOf(
+  scenario: string | undefined,
+  { faults: list, groups = false }: Pick<ChaosRunFlags, "faults" | "groups">,
+): readonly FaultKind[] {
   if (scenario !== undefined && list !== undefined) {
     throw operationError(
       "INVALID_ARGUMENT",
@@ -93,15 +102,17 @@ export function faultsOf(scenario: string | undefined, list: string | undefined)
     );
   }
   const text = list ?? scenario ?? "all";
-  if (text === "all") return FAULTS;
+  if (text === "all") return groups ? [...FAULTS, ...GROUP_FAULTS] : FAULTS;
+  if (text === GROUPS_SCENARIO) return GROUPS_FAULTS;
   if (text === "none") return [];
   return text.split(",").map((name) => {
     if (isFaultKind(name)) return name;
-    throw operationError("INVALID_ARGUMENT", `no fault ${name}; there is all, none, ${FAULTS.join(", ")}`);
+    const names = [...FAULTS, GROUPS_SCENARIO, ...GROUP_FAULTS].join(", ");
+    throw operationError("INVALID_ARGUMENT", `no fault ${name}; there is all, none, ${names}`);
   });
 }
 
-function optionsOf(flags: ChaosRunFlags): Omit<ChaosOptions, "directory" | "faults"> {
+function optionsOf(flags: ChaosRunFlags, hasGroup: boolean): Omit<ChaosOptions, "directory" | "faults"> {
   const minutes = Number(flags.minutes);
   if (!Number.isFinite(minutes) || minutes <= 0) {
     throw operationError("INVALID_ARGUMENT", `--minutes ${flags.minutes}: a number above 0, such as 0.5`);
@@ -109,8 +120,9 @@ function optionsOf(flags: ChaosRunFlags): Omit<ChaosOptions, "directory" | "faul
   return {
     seed: flags.seed === undefined ? Date.now() % SEEDS : parseInteger(flags.seed, "--seed", 0),
     durationMs: minutes * 60_000,
-    topics: parseInteger(flags.topics, "--topics", 1),
-    partitionsEach: parseInteger(flags.partitions, "--partitions", 1),
+    topics: parseInteger(flags.topics ?? (hasGroup ? "1" : "4"), "--topics", 1),
+    partitionsEach: parseInteger(flags.partitions ?? (hasGroup ? "100" : "2"), "--partitions", 1),
+    members: hasGroup ? parseInteger(flags.members, "--members", 1) : 0,
     replicationFactor: parseInteger(flags.replication, "--replication", 1),
     perSecond: parseInteger(flags.rate, "--rate", 1),
     minSends: parseInteger(flags.minSends, "--min-sends", 0),

@@ -19,7 +19,10 @@ export interface FaultFigures {
   readonly gapMs: Percentiles;
   /** From its end until the cluster was whole; ms. */
   readonly recoveryMs: Percentiles;
-  /** From its begin until another member of the group had processed something, on each key whose member it hit; ms. */
+  /**
+   * From its begin until another member of the group had processed something, on each key whose member it hit; until the
+   * group had committed something, on each key of it, where it hit the coordinator; ms.
+   */
   readonly takeoverMs: Percentiles;
   /** Where it hit members: longest time without progress, from its begin to its end, on each key of the others; ms. */
   readonly undisturbedGapMs: Percentiles;
@@ -48,7 +51,7 @@ export interface Availability {
 
 const NS_PER_MS = 1e6;
 /** Faults that end one broker with SIGKILL. */
-const SINGLE_KILLS: ReadonlySet<string> = new Set(["kill-leader", "kill-random"]);
+const SINGLE_KILLS: ReadonlySet<string> = new Set(["kill-leader", "kill-random", "kill-coordinator"]);
 
 export function availabilityOf(history: History): Availability {
   const { operations, values } = history;

@@ -2,15 +2,25 @@ import { lowerBound } from "../base/binary-search.ts";
 import { groupBy } from "./group-by.ts";
 import type { Fault, History } from "./history.ts";
 import type { HandledLine } from "./history-line.ts";
+import { at } from "./key-history.ts";
 
 const NS_PER_MS = 1e6;
 
-/** When the members of groups processed what, by key. */
+/** An acknowledged commit. */
+interface CommitTimes {
+  readonly invokedAt: number;
+  readonly completedAt: number;
+}
+
+/** When the members of groups processed and committed what, by key. */
 export class ConsumptionTimes {
   /** In the order of time. */
   readonly #handled = new Map<string, readonly HandledLine[]>();
 
+  readonly #history: History;
+
   constructor(history: History) {
+    this.#history = history;
     const all = [...history.groups.values()].flatMap(({ handled }) => handled);
     for (const [key, ofKey] of groupBy(all, ({ k }) => k)) {
       this.#handled.set(
@@ -21,8 +31,9 @@ export class ConsumptionTimes {
   }
 
   /**
-   * One for each key whose member a fault hit: from its begin to the first progress by another member. A key on which
-   * there was none any more counts up to the end of the history; one that was idle before, not at all.
+   * One for each key whose member a fault hit: from its begin to the first progress by another member; and one for each
+   * key of a group whose coordinator it hit: to the first acknowledged commit that began after it. A key on which there
+   * was none any more counts up to the end of the history; one that was idle before, not at all.
    */
   takeoversMs(fault: Fault): number[] {
     const times: number[] = [];
@@ -34,6 +45,7 @@ export class ConsumptionTimes {
       const next = handled.slice(first).find(({ p }) => p !== former.p) ?? this.#last;
       times.push(Math.max(0, (next?.t ?? fault.startedAt) - fault.startedAt) / NS_PER_MS);
     }
+    for (const name of fault.groups) times.push(...this.#commitsAgainMs(name, fault));
     return times;
   }
 
@@ -46,8 +58,8 @@ export class ConsumptionTimes {
       const first = after(handled, fault.startedAt);
       if (held.has(key) || first === 0 || first === handled.length) continue;
       let longest = 0;
-      for (let at = first; at < handled.length; at++) {
-        const [before, one] = [handled[at - 1], handled[at]];
+      for (let index = first; index < handled.length; index++) {
+        const [before, one] = [handled[index - 1], handled[index]];
         // What moved in the course of it was disturbed by right: to make room, or because there was more of it.
         if (before === undefined || one === undefined || before.p !== one.p) {
           longest = -1;
@@ -59,6 +71,25 @@ export class ConsumptionTimes {
       if (longest >= 0) gaps.push(longest / NS_PER_MS);
     }
     return gaps;
+  }
+
+  #commitsAgainMs(name: string, fault: Fault): number[] {
+    const { operations, groups } = this.#history;
+    const times: number[] = [];
+    for (const ofKey of groups.get(name)?.commits.values() ?? []) {
+      const commits = ofKey
+        .filter(({ operation }) => operations.isOk(operation))
+        .map(({ operation }): CommitTimes => ({
+          invokedAt: at(operations.invokedAt, operation),
+          completedAt: at(operations.completedAt, operation),
+        }));
+      if (!commits.some(({ completedAt }) => completedAt < fault.startedAt)) continue;
+      const ends = commits.flatMap((one) => (one.invokedAt > fault.startedAt ? [one.completedAt] : []));
+      const first = ends.reduce((earliest, end) => Math.min(earliest, end), Infinity);
+      const end = first < Infinity ? first : (this.#last?.t ?? fault.startedAt);
+      times.push(Math.max(0, end - fault.startedAt) / NS_PER_MS);
+    }
+    return times;
   }
 
   get #last(): HandledLine | undefined {

@@ -128,6 +128,8 @@ export interface FaultLine {
   readonly keys?: readonly string[];
   /** Keys whose consumer in a group is hit. */
   readonly held?: readonly string[];
+  /** Groups whose coordinator is hit. */
+  readonly groups?: readonly string[];
   /** With `end`: the consequence that was seen; absent when none was. */
   readonly effect?: string;
 }

@@ -30,6 +30,8 @@ export interface Fault {
   readonly keys: readonly string[];
   /** Keys whose consumer in a group it hits. */
   readonly held: readonly string[];
+  /** Groups whose coordinator it hits. */
+  readonly groups: readonly string[];
   readonly nodes: readonly number[];
   /** The consequence that was seen; "" when none was. */
   effect: string;
@@ -280,11 +282,11 @@ export class History {
   }
 
   #addFault(line: FaultLine, place: LinePlace): void {
-    const { n, kind, t, keys = [], held = [], nodes = [] } = line;
+    const { n, kind, t, keys = [], held = [], groups = [], nodes = [] } = line;
     const known = this.faults.get(n);
     if (line.at === "start") {
       if (known !== undefined) throw refusal(place, `fault ${n} begins a second time`);
-      this.faults.set(n, { kind, startedAt: t, endedAt: Infinity, keys, held, nodes, effect: "" });
+      this.faults.set(n, { kind, startedAt: t, endedAt: Infinity, keys, held, groups, nodes, effect: "" });
       return;
     }
     if (known === undefined) throw refusal(place, `fault ${n} ends and never began`);

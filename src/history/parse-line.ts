@@ -57,7 +57,7 @@ const SHAPES: Readonly<
   info: completion,
   fault: {
     required: { n: isNumber, kind: isText, at: isOneOf("start", "end"), t: isNumber },
-    optional: { nodes: isNumbers, keys: isTexts, held: isTexts, effect: isText },
+    optional: { nodes: isNumbers, keys: isTexts, held: isTexts, groups: isTexts, effect: isText },
   },
   observe: {
     required: { t: isNumber, k: isText, leader: isNumber, le: isNumber, isr: isNumbers, replicas: isNumbers },

@@ -1,12 +1,10 @@
-import type { ChildProcess } from "node:child_process";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { CLI_ENTRY } from "../../src/chaos/broker-process.ts";
+import { ChaosProcess } from "./chaos-process.ts";
+import type { Ended } from "./chaos-process.ts";
 import { gone } from "./dev-process.ts";
 
 /** Everything of a run but its length: one key, one kill, so that the key's leader is the one that is killed. */
@@ -22,36 +20,8 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly text: string;
-}
-
-/** `lograft chaos ...` as a process of its own, as a user runs it. */
-class ChaosProcess {
-  readonly child: ChildProcess;
-  text = "";
-
-  constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [CLI_ENTRY, "chaos", ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, TMPDIR: directory },
-    });
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream?.setEncoding("utf8").on("data", (piece: string) => {
-        this.text += piece;
-      });
-    }
-  }
-
-  async ended(): Promise<Ended> {
-    const [code] = (await once(this.child, "close")) as [number | null];
-    return { code, text: this.text };
-  }
-}
-
 async function chaos(...args: readonly string[]): Promise<Ended> {
-  return new ChaosProcess(args).ended();
+  return new ChaosProcess(directory, args).ended();
 }
 
 /** Takes an acknowledged value out of everything that was ever read, as if the cluster had lost it. */
@@ -116,13 +86,10 @@ test("a run kills a leader, judges itself ok, and its history is judged again: t
 
 test("Ctrl-C ends a run with 130, its brokers and its directory included", async () => {
   if (!existsSync("/proc/self/task")) return;
-  const run = new ChaosProcess(["run", "none", ...SHORT, "--minutes", "5"]);
+  const run = new ChaosProcess(directory, ["run", "none", ...SHORT, "--minutes", "5"]);
   const ended = run.ended();
-  const { pid = 0 } = run.child;
-  const children = async (): Promise<number[]> =>
-    (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").map(Number);
-  await expect.poll(async () => (await children()).length, { timeout: 20_000 }).toBe(3);
-  const brokers = await children();
+  await expect.poll(async () => (await run.children()).length, { timeout: 20_000 }).toBe(3);
+  const brokers = await run.children();
   run.child.kill("SIGINT");
   expect(await ended).toMatchObject({ code: 130 });
   await gone(brokers);

@@ -78,3 +78,33 @@ test("a fault that hits no member has no such figures", () => {
   );
   expect(found).toMatchObject({ takeoverMs: { count: 0 }, undisturbedGapMs: { count: 0 } });
 });
+
+/** A coordinator of group "g" dies at 100 ms; commits of one key are from one time to another, in ms. */
+function commitFigures(
+  commits: readonly (readonly [from: number, to: number, outcome?: "ok" | "info"])[],
+): FaultFigures | undefined {
+  const story = new Story()
+    .line({ type: "fault", n: 1, kind: "kill-coordinator", at: "start", t: 100 * MS, groups: ["g"] })
+    .line({ type: "fault", n: 1, kind: "kill-coordinator", at: "end", t: 400 * MS, effect: "x" })
+    .line({ type: "handled", t: 700 * MS, p: 1, group: "g", gen: 1, k: "a", from: 0, to: 0 });
+  for (const [index, [from, to, outcome = "ok"]] of commits.entries()) {
+    story.commit(index, "a", index, `u${index}`, { at: [from * MS, to * MS], outcome });
+  }
+  return story.report.availability.faults[0];
+}
+
+test("after the death of a coordinator it counts when the group has committed something that began after it", () => {
+  const found = commitFigures([
+    [80, 90],
+    [95, 300],
+    [150, 380, "info"],
+    [160, 450],
+    [310, 420],
+  ]);
+  expect(found?.takeoverMs).toEqual({ count: 1, p50: 320, p99: 320, max: 320 });
+});
+
+test("a key of which nothing can be committed any more counts up to the end of the history, an idle one not at all", () => {
+  expect(commitFigures([[80, 90]])?.takeoverMs.max).toBe(600);
+  expect(commitFigures([[150, 160]])?.takeoverMs.count).toBe(0);
+});

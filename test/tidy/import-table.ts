@@ -101,11 +101,13 @@ export const entryFiles: readonly string[] = ["node.ts", "main.ts", "index.ts", 
 /** Files that something outside src/ starts or imports; every other file needs an importer. */
 export const entryPoints: readonly string[] = [
   ...entryFiles,
+  "chaos/member-main.ts",
   "chaos/slow-sync-preload.ts",
   "cli/main.ts",
   "client/index.ts",
   "sim/broker-campaign.ts",
   "sim/campaign.ts",
+  "sim/group-campaign.ts",
 ];
 
 /** Interfaces that a lower folder declares for a higher one; the folders that carry the wire may implement them. */

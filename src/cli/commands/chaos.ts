@@ -30,7 +30,7 @@ function addRunCommand(chaos: Command, environment: CliEnvironment): void {
   chaos
     .command("run [scenario]")
     .description(
-      "start three brokers, do them harm under load, and judge what the clients saw; scenario: a fault, or all (default)",
+      "start three brokers, do them harm under load, and judge what the clients saw; scenario: a fault, groups, or all (default)",
     )
     .option("--minutes <n>", "time for faults; each is done once at least", "5")
     .option("--seed <n>", "chooses what is hit and when (default: by the clock)")
@@ -38,8 +38,10 @@ function addRunCommand(chaos: Command, environment: CliEnvironment): void {
       "--faults <list>",
       "in place of a scenario: faults in this order, in rotation; none for load alone",
     )
-    .option("--topics <n>", "topics of the load", "4")
-    .option("--partitions <n>", "partitions of each topic", "2")
+    .option("--groups", "with a consumer group, whose members and coordinator are done harm, too")
+    .option("--members <n>", "members of the group, each a process", "10")
+    .option("--topics <n>", "topics of the load (default: 4, with a group 1)")
+    .option("--partitions <n>", "partitions of each topic (default: 2, with a group 100)")
     .option("--replication <n>", "replicas of each partition", "3")
     .option("--rate <n>", "records a second, of all producers together", "600")
     .option("--min-sends <n>", "acknowledged records without which the run is void", "10000")
