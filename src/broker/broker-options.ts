@@ -1,4 +1,6 @@
 import type { Logger } from "../base/logger.ts";
+import { COORDINATOR_SABOTAGES } from "../coordinator/coordinator-sabotage.ts";
+import type { CoordinatorSabotage } from "../coordinator/coordinator-sabotage.ts";
 import { LOG_SABOTAGES } from "../log/log-sabotage.ts";
 import type { LogSabotage } from "../log/log-sabotage.ts";
 import type { ParsedBrokerConfig } from "../model/configs.ts";
@@ -10,7 +12,7 @@ import type { ControllerChannel } from "./controller-channel.ts";
 import type { PartitionLimits } from "./metadata-options.ts";
 
 /**
- * Deliberate bugs, for tests that must notice them; those of the logs and of the quorum are told there:
+ * Deliberate bugs, for tests that must notice them; those of the logs, the quorum and the coordinators are told there:
  *  - `answerBeforeCommit`: acks=all is answered as acks=1 is;
  *  - `answerDuplicateEarly`: a batch that is there already is acknowledged before it is replicated;
  *  - `keepUncleanInIsr`: a broker stays in ISRs after an unclean stop;
@@ -31,6 +33,7 @@ export const BROKER_SABOTAGES = [
   "forgetVote",
   "acknowledgeBeforeWrite",
   ...LOG_SABOTAGES,
+  ...COORDINATOR_SABOTAGES,
 ] as const;
 
 export type BrokerSabotage = (typeof BROKER_SABOTAGES)[number];
@@ -38,6 +41,11 @@ export type BrokerSabotage = (typeof BROKER_SABOTAGES)[number];
 /** The part of it that is a log's. */
 export function logSabotageOf(sabotage: BrokerSabotage | undefined): LogSabotage | undefined {
   return LOG_SABOTAGES.find((one) => one === sabotage);
+}
+
+/** The part of it that is a coordinator's. */
+export function coordinatorSabotageOf(sabotage: BrokerSabotage | undefined): CoordinatorSabotage | undefined {
+  return COORDINATOR_SABOTAGES.find((one) => one === sabotage);
 }
 
 /** The part of it that is the quorum's. */

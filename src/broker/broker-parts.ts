@@ -10,7 +10,7 @@ import type { LeaderEpoch } from "../model/offsets.ts";
 import { ReplicaFetchers } from "../replication/replica-fetchers.ts";
 import { ReplicaSenders } from "../replication/replica-senders.ts";
 import type { FollowerIdentity, LeaderReplica, ReplicaRefusal } from "../replication/replica.ts";
-import { raftSabotageOf } from "./broker-options.ts";
+import { raftSabotageOf, coordinatorSabotageOf } from "./broker-options.ts";
 import type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
 import { ClusterHandler, notInClusterError } from "./handlers/cluster.ts";
 import { FetchHandler } from "./handlers/fetch.ts";
@@ -159,7 +159,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     const replicas = replicaManagerOf(config, deps, node, table);
     hosted.replicas = replicas;
     const groups = new GroupCoordinator(
-      { ...self, config },
+      { ...self, config, sabotage: coordinatorSabotageOf(options.sabotage) },
       { metadata, table, clock, random: platform.random, logger },
     );
     hosted.groups = groups;

@@ -1,5 +1,6 @@
 import { errorMessage, operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import type { CoordinatorSabotage } from "../coordinator/coordinator-sabotage.ts";
 import type {
   ConsumerGroupHeartbeatRequest,
   ConsumerGroupHeartbeatResponse,
@@ -97,16 +98,20 @@ export class GroupCoordinator {
   #isStarted = false;
 
   constructor(
-    options: { readonly nodeId: NodeId; readonly config: BrokerConfig },
+    options: {
+      readonly nodeId: NodeId;
+      readonly config: BrokerConfig;
+      readonly sabotage?: CoordinatorSabotage | undefined;
+    },
     deps: GroupCoordinatorDeps,
   ) {
-    const { config, nodeId } = options;
+    const { config, nodeId, sabotage } = options;
     const { clock, logger, metadata, random, table } = deps;
     this.#nodeId = nodeId;
     this.#config = config;
     this.#deps = deps;
     this.#topic = new OffsetsTopic({ config }, { metadata, clock });
-    const groupOptions = groupOptionsOf(config, random);
+    const groupOptions = groupOptionsOf(config, random, sabotage);
     const writer = new OffsetsLog(
       {
         nodeId,
@@ -117,7 +122,7 @@ export class GroupCoordinator {
       { table, clock },
     );
     this.#runtime = new CoordinatorRuntime(
-      { topic: OFFSETS_TOPIC },
+      { topic: OFFSETS_TOPIC, sabotage },
       {
         clock,
         logger,

@@ -1,3 +1,4 @@
+import type { CoordinatorSabotage } from "../coordinator/coordinator-sabotage.ts";
 import type { GroupOptions } from "../coordinator/group/group.ts";
 import type { BrokerConfig } from "../model/configs.ts";
 import type { Random } from "../platform/random.ts";
@@ -7,8 +8,13 @@ const MAX_MEMBER_BYTES = 256 * 1024;
 const ID_BYTES = 16;
 
 /** The bounds and times of groups, from the configuration. */
-export function groupOptionsOf(config: BrokerConfig, random: Random): GroupOptions {
+export function groupOptionsOf(
+  config: BrokerConfig,
+  random: Random,
+  sabotage: CoordinatorSabotage | undefined,
+): GroupOptions {
   return {
+    sabotage,
     minSessionTimeoutMs: config.groupMinSessionTimeoutMs,
     maxSessionTimeoutMs: config.groupMaxSessionTimeoutMs,
     initialRebalanceDelayMs: config.groupInitialRebalanceDelayMs,

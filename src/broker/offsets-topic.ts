@@ -86,9 +86,10 @@ export class OffsetsTopic {
     const { offsetsTopicNumPartitions, offsetsTopicReplicationFactor, offsetsTopicSegmentBytes } =
       this.#config;
     const { controllerQuorumVoters: founders, controllerQuorumBootstrapServers: servers } = this.#config;
-    const registered = [...this.#metadata.image.brokers()].filter(({ isDrained }) => !isDrained).length;
+    const registered = [...this.#metadata.image.brokers()];
+    const drained = registered.filter(({ isDrained }) => isDrained).length;
     // Those that are still to come count: a group that is used while a cluster starts must not get one replica for good.
-    const brokers = Math.max(registered, founders?.length ?? servers?.length ?? 1);
+    const brokers = Math.max(registered.length, founders?.length ?? servers?.length ?? 1) - drained;
     try {
       const { result } = await this.#metadata.call(
         {

@@ -128,8 +128,12 @@ export class OffsetCommits {
     const endMs = clock.monotonicMs() + options.timeoutMs;
     const entries = offsets.map((spec) => [this.#entryOf(spec), spec] as const);
     const unsure = offsets.filter((spec) => spec.offset > (this.#deps.endOf(spec) ?? 0));
-    if (unsure.length > 0) {
-      const asking = this.#checkEnds(unsure, options.timeoutMs);
+    const before = [...this.#asking];
+    if (unsure.length > 0 || before.length > 0) {
+      // Behind those that were begun before, whose positions must not come over these.
+      const asking = Promise.allSettled(before).then(async () => {
+        if (unsure.length > 0) await this.#checkEnds(unsure, Math.max(1, endMs - clock.monotonicMs()));
+      });
       this.#asking.add(asking);
       try {
         await asking;

@@ -10,6 +10,8 @@ export interface CommitQueueOptions {
   readonly maxInFlightBatches: number;
   /** Bytes from which on the queue is full. */
   readonly maxPendingBytes: number;
+  /** Of `answerGroupsEarly`. Default false. */
+  readonly isAnswerEarly?: boolean;
 }
 
 export interface CommitQueueDeps {
@@ -66,7 +68,7 @@ export class CommitQueue {
   /** A decision. Its records stay in one batch unless they alone are too many for one. */
   add(records: readonly CoordinatorRecord[], replies: readonly Waiter[]): void {
     const batch = records.length === 0 ? (this.#queued.at(-1) ?? this.#inFlight.at(-1)) : this.#put(records);
-    if (batch === undefined) {
+    if (batch === undefined || this.#options.isAnswerEarly === true) {
       for (const reply of replies) reply.release();
     } else {
       for (const reply of replies) batch.replies.push(reply);

@@ -3,6 +3,7 @@ import type { MetadataImage } from "../metadata/image.ts";
 import { ProtocolError } from "../model/error-code.ts";
 import type { LeaderEpoch } from "../model/offsets.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { CoordinatorSabotage } from "./coordinator-sabotage.ts";
 import type { PartitionWriter } from "./partition-writer.ts";
 import { ShardMachine } from "./shard-machine.ts";
 import type { Decide } from "./shard-machine.ts";
@@ -20,6 +21,7 @@ export interface CoordinatorRuntimeOptions {
   readonly maxPendingBytes?: number;
   /** Requests without an answer, parked ones included; further ones are refused likewise. Default 100,000. */
   readonly maxWaiting?: number;
+  readonly sabotage?: CoordinatorSabotage | undefined;
 }
 
 export interface CoordinatorRuntimeDeps<Record, S extends Shard<Record>> {
@@ -38,7 +40,7 @@ const DEFAULTS = { maxInFlightBatches: 64, maxPendingBytes: 16 * 1024 * 1024, ma
  * the load of its log to the end of the leadership. Knows nothing of what the shards decide.
  */
 export class CoordinatorRuntime<Record, S extends Shard<Record>> {
-  readonly #options: Required<CoordinatorRuntimeOptions>;
+  readonly #options: CoordinatorRuntimeOptions & typeof DEFAULTS;
   readonly #deps: CoordinatorRuntimeDeps<Record, S>;
   readonly #machines = new Map<number, ShardMachine<Record, S>>();
   /** By partition, the latest epoch that was heard of: what comes of an older one is stale. */
@@ -65,11 +67,7 @@ export class CoordinatorRuntime<Record, S extends Shard<Record>> {
     if (this.#machines.get(partition)?.leaderEpoch === leaderEpoch) return;
     this.#end(partition);
     this.#epochs.set(partition, leaderEpoch);
-    const { topic, maxInFlightBatches, maxPendingBytes, maxWaiting } = this.#options;
-    const machine = new ShardMachine(
-      { topic, partition, leaderEpoch, maxInFlightBatches, maxPendingBytes, maxWaiting },
-      this.#deps,
-    );
+    const machine = new ShardMachine({ ...this.#options, partition, leaderEpoch }, this.#deps);
     this.#machines.set(partition, machine);
   }
 

@@ -8,6 +8,7 @@ import type { ErrorName } from "../model/error-code.ts";
 import type { LeaderEpoch } from "../model/offsets.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import { CommitQueue, recordBytes } from "./commit-queue.ts";
+import type { CoordinatorSabotage } from "./coordinator-sabotage.ts";
 import { DecisionEffects } from "./decision-effects.ts";
 import type { PartitionWriter, WriteOutcome } from "./partition-writer.ts";
 import { PendingReply } from "./pending-reply.ts";
@@ -24,6 +25,7 @@ export interface ShardMachineOptions {
   readonly maxPendingBytes: number;
   /** Requests without an answer, parked ones included; further ones are refused. */
   readonly maxWaiting: number;
+  readonly sabotage?: CoordinatorSabotage | undefined;
 }
 
 export interface ShardMachineDeps<Record, S extends Shard<Record>> {
@@ -167,9 +169,10 @@ export class ShardMachine<Record, S extends Shard<Record>> {
 
   #begin(shard: S): void {
     const { writer } = this.#deps;
-    const { partition, maxInFlightBatches, maxPendingBytes } = this.#options;
+    const { partition, maxInFlightBatches, maxPendingBytes, sabotage } = this.#options;
+    const isAnswerEarly = sabotage === "answerGroupsEarly";
     const queue = new CommitQueue(
-      { maxBatchBytes: writer.maxBatchBytes, maxInFlightBatches, maxPendingBytes },
+      { maxBatchBytes: writer.maxBatchBytes, maxInFlightBatches, maxPendingBytes, isAnswerEarly },
       {
         append: (records) => writer.append(partition, this.leaderEpoch, records),
         onFailed: (outcome) => this.#onAppendFailed(outcome),
@@ -204,7 +207,7 @@ export class ShardMachine<Record, S extends Shard<Record>> {
     const { clock, codec, image, writer } = this.#deps;
     const effects = new DecisionEffects({ shard: life.shard, codec });
     try {
-      work(effects, { nowMs: clock.monotonicMs(), wallMs: clock.wallMs(), image });
+      work(effects, { nowMs: this.#nowMs(), wallMs: clock.wallMs(), image });
       const largest = effects.records.reduce((most, record) => Math.max(most, recordBytes(record)), 0);
       if (largest > writer.maxBatchBytes) throw this.#tooLarge(largest);
     } catch (error: unknown) {
@@ -269,7 +272,7 @@ export class ShardMachine<Record, S extends Shard<Record>> {
     if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return;
     this.#timer?.cancel();
     const { clock } = this.#deps;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#nowMs();
     const delayMs = Math.max(minDelayMs, dueMs - nowMs);
     this.#timerDueMs = nowMs + delayMs;
     this.#timer = clock.setTimer(delayMs, () => this.#onTimer(life));
@@ -279,7 +282,7 @@ export class ShardMachine<Record, S extends Shard<Record>> {
     this.#timer = undefined;
     if (this.#life !== life) return;
     const { clock } = this.#deps;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#nowMs();
     if (life.shard.nextDeadlineMs > nowMs) {
       this.#arm(life);
       return;
@@ -305,8 +308,14 @@ export class ShardMachine<Record, S extends Shard<Record>> {
     this.#timer = undefined;
     this.#isExpiring = false;
     if (life.queue.isFull) this.#arm(life, FULL_RETRY_MS);
-    else if (life.shard.nextDeadlineMs > this.#deps.clock.monotonicMs()) this.#arm(life);
+    else if (life.shard.nextDeadlineMs > this.#nowMs()) this.#arm(life);
     else this.#decide(life, (effects, context) => life.shard.expire(context, effects));
+  }
+
+  /** By which deadlines are measured. */
+  #nowMs(): number {
+    const { clock } = this.#deps;
+    return this.#options.sabotage === "wallClockSessions" ? clock.wallMs() : clock.monotonicMs();
   }
 
   #error(code: ErrorName, what: string): ProtocolError {

@@ -1,5 +1,4 @@
 import type { BrokerSabotage } from "../broker/broker-options.ts";
-import { checkHistory } from "../history/checker.ts";
 import { History } from "../history/history.ts";
 import { SeededRandom } from "../platform/random.ts";
 import { BrokerProgram } from "./broker-program.ts";
@@ -8,8 +7,8 @@ import { BrokerWorkload } from "./broker-workload.ts";
 import { crashAllButOne, crashLaggards, crashOneByOne } from "./crash-schedules.ts";
 import { DEFAULT_SHOWN_EVENTS, DEFAULT_TICKS } from "./campaign.ts";
 import { planFaults, planPowerCuts, planStorageFaults } from "./faults.ts";
+import { judge } from "./history-verdict.ts";
 import { ReplicationWatch } from "./invariants/replication.ts";
-import { InvariantViolation } from "./invariants/violation.ts";
 import { checkLiveness, checkQuiet } from "./liveness.ts";
 import { BROKER_MARKERS, MarkerCounts } from "./markers.ts";
 import { MetadataCluster, TICK_MS } from "./metadata-cluster.ts";
@@ -151,15 +150,4 @@ function drawFaults(dice: number): BrokerFaults {
   if (dice < 0.8) return "powerCuts";
   if (dice < 0.86) return "laggards";
   return dice < 0.94 ? "oneByOne" : "allButOne";
-}
-
-/** @throws InvariantViolation named after the first anomaly that counts against the profile. */
-function judge(history: History): void {
-  const report = checkHistory(history);
-  const [first] = report.anomalies.filter(({ violations }) => violations > 0);
-  if (first === undefined) return;
-  throw new InvariantViolation(first.kind, "the history of the clients shows", {
-    profile: report.profile,
-    anomalies: report.anomalies.map(({ kind, violations, examples }) => ({ kind, violations, examples })),
-  });
 }

@@ -14,7 +14,8 @@ const MAX_BYTES = 64 * 1024 * 1024;
 
 /** What has been going on. */
 export interface Burden {
-  readonly data: BrokerWorkload;
+  /** Partitions, and what is on its way to them. */
+  readonly data: Pick<BrokerWorkload, "keys" | "pendingCount">;
   readonly moves: MoveWorkload | undefined;
   readonly rot: SegmentRot;
 }

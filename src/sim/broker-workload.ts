@@ -19,6 +19,8 @@ import { SimTransport } from "./sim-transport.ts";
 export interface BrokerWorkloadOptions {
   readonly isIdempotent: boolean;
   readonly clientCount: number;
+  /** Default true: each client also reads, by itself. */
+  readonly hasConsumers?: boolean;
   /** Partitions of each topic; the topics are as many as the entries. */
   readonly partitions: readonly number[];
 }
@@ -47,6 +49,7 @@ export class BrokerWorkload {
   readonly #producers: (SimProducer | SdkProducer)[] = [];
   readonly #consumers: (SimConsumer | SdkConsumer)[] = [];
   #processes = 0;
+  #reader: SimConsumer | undefined;
   #isOver = false;
 
   constructor(options: BrokerWorkloadOptions, deps: BrokerWorkloadDeps) {
@@ -74,6 +77,7 @@ export class BrokerWorkload {
       const producer = isSdk ? this.#sdkProducer(index, isIdempotent) : this.#producer(index, isIdempotent);
       this.#producers.push(producer);
       this.#own(producer.run());
+      if (this.#options.hasConsumers === false) continue;
       const consumer = isSdk
         ? this.#sdkConsumer(index)
         : new SimConsumer({ keys: this.keys }, this.#client(index));
@@ -87,6 +91,12 @@ export class BrokerWorkload {
     this.#isOver = true;
     for (const producer of this.#producers) producer.end();
     for (const consumer of this.#consumers) consumer.end();
+  }
+
+  /** Where a partition ends (exclusive), as its leader says; undefined when nobody does. */
+  endOf(key: DataKey): Promise<number | undefined> {
+    this.#reader ??= new SimConsumer({ keys: this.keys }, this.#client(0));
+    return this.#reader.endOf(key);
   }
 
   /** A new consumer reads every partition from its beginning to the end that its leader says. */

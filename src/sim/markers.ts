@@ -61,7 +61,33 @@ export const BROKER_MARKERS = [
   "brokerDrained",
 ] as const;
 
-export type Marker = (typeof MARKERS)[number] | (typeof BROKER_MARKERS)[number] | "offsetOutOfRange";
+/** The same of consumer groups on whole brokers. */
+export const GROUP_MARKERS = [
+  "leaderChanged",
+  "partitioned",
+  "processPaused",
+  "wallClockJumped",
+  "batchAcknowledged",
+  "partitionLeaderChanged",
+  "classicGroup",
+  "memberCrashed",
+  "memberPaused",
+  "memberCut",
+  "memberLeft",
+  "membershipLost",
+  "partitionRevoked",
+  "commitAcknowledged",
+  "commitUnanswered",
+  "commitFetched",
+  "coordinatorMoved",
+  "coordinatorStruck",
+] as const;
+
+export type Marker =
+  | (typeof MARKERS)[number]
+  | (typeof BROKER_MARKERS)[number]
+  | (typeof GROUP_MARKERS)[number]
+  | "offsetOutOfRange";
 
 /** How often each marker was hit. */
 export class MarkerCounts {

@@ -94,11 +94,10 @@ export class SimConnection<Host extends NetworkHost, Frame> {
       );
       return;
     }
+    // One that stands still takes it later, if it lives to.
+    const forgetDeath = host.onDeath(() => this.#reset(machine));
     host.deliver(() => {
-      if (!host.isAlive) {
-        this.#reset(machine);
-        return;
-      }
+      forgetDeath();
       if (this.#client.isEnded) return;
       const server = new Side<Frame>(host);
       this.#server = server;

@@ -244,6 +244,27 @@ describe("by hand", () => {
     expect(requests).toEqual([]);
   });
 
+  test("one that waits for an end is not overtaken by a later one", async () => {
+    const { commits, requests, state, settle } = setUp("manual");
+    state.end = undefined;
+    const first = commits.commit([{ ...T0, offset: 10 }], { timeoutMs: 1000 });
+    state.end = 1000;
+    const second = commits.commit([{ ...T0, offset: 4 }], { timeoutMs: 1000 });
+    await settle(Promise.all([first, second]));
+    expect(requests.at(-1)?.offsets).toEqual({ 0: 4 });
+  });
+
+  test("one that nobody waits for any more is still sent behind the one before", async () => {
+    const { scheduler, commits, requests, settle } = setUp("manual", 2000);
+    const first = commits.commit([{ ...T0, offset: 1 }], { timeoutMs: 60_000 });
+    await scheduler.advance(100);
+    const second = await settle(failureOf(commits.commit([{ ...T1, offset: 2 }], { timeoutMs: 100 })));
+    expect(second).toMatchObject({ code: "TIMEOUT" });
+    await settle(first);
+    await scheduler.advance(10_000);
+    expect(requests.map(({ offsets }) => offsets)).toEqual([{ 0: 1 }, { 1: 2 }]);
+  });
+
   test("the coordinator's refusal is the promise's, and no event", async () => {
     const { commits, errors, state, settle } = setUp("manual");
     state.error = () => "INVALID_REQUEST";

@@ -1,6 +1,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { runBrokerSeed } from "../../src/sim/broker-campaign.ts";
 import type { BrokerSeedOptions } from "../../src/sim/broker-campaign.ts";
+import { runGroupSeed } from "../../src/sim/group-campaign.ts";
+import type { GroupSeedOptions } from "../../src/sim/group-campaign.ts";
 import { runSeed } from "../../src/sim/campaign.ts";
 import type { SeedOptions } from "../../src/sim/campaign.ts";
 import type { SeedResult } from "../../src/sim/seed-result.ts";
@@ -11,7 +13,8 @@ import { runChecked } from "./seeds.ts";
 /** Which floor of the simulator runs, and how. */
 export type WorkerOptions =
   | { readonly floor: 1; readonly options: Omit<SeedOptions, "seed"> }
-  | { readonly floor: 2; readonly options: Omit<BrokerSeedOptions, "seed"> };
+  | { readonly floor: 2; readonly options: Omit<BrokerSeedOptions, "seed"> }
+  | { readonly floor: 3; readonly options: Omit<GroupSeedOptions, "seed"> };
 
 const work = workerData as WorkerOptions;
 const port = parentPort;
@@ -31,7 +34,12 @@ port.on("message", (range: { readonly from: number; readonly count: number } | u
 });
 
 function runOne(seed: number): Promise<SeedResult> {
-  return work.floor === 1
-    ? runChecked({ ...work.options, seed }, runSeed)
-    : runChecked({ ...work.options, seed }, runBrokerSeed);
+  switch (work.floor) {
+    case 1:
+      return runChecked({ ...work.options, seed }, runSeed);
+    case 2:
+      return runChecked({ ...work.options, seed }, runBrokerSeed);
+    case 3:
+      return runChecked({ ...work.options, seed }, runGroupSeed);
+  }
 }

@@ -7,8 +7,10 @@ import type { RaftSabotage } from "../../src/raft/types.ts";
 import { BROKER_FAULTS } from "../../src/sim/broker-campaign.ts";
 import type { BrokerFaults } from "../../src/sim/broker-campaign.ts";
 import { DEFAULT_SHOWN_EVENTS, DEFAULT_TICKS } from "../../src/sim/campaign.ts";
+import { DEFAULT_GROUP_TICKS, GROUP_FAULTS } from "../../src/sim/group-campaign.ts";
+import type { GroupFaults } from "../../src/sim/group-campaign.ts";
 import type { SeedResult } from "../../src/sim/seed-result.ts";
-import { BROKER_MARKERS, MarkerCounts } from "../../src/sim/markers.ts";
+import { BROKER_MARKERS, GROUP_MARKERS, MARKERS, MarkerCounts } from "../../src/sim/markers.ts";
 import type { WorkerOptions } from "./run-worker.ts";
 import { describeFailure } from "./seeds.ts";
 
@@ -17,10 +19,10 @@ import { describeFailure } from "./seeds.ts";
  *
  *   npm run sim -- --seed 17                     one seed, with its story when it fails
  *   npm run sim -- --seeds 20000 --jobs 2        a campaign; --from 1 is the first seed
- *   --ticks 60       ticks of 100 ms with faults in each run
+ *   --ticks 60       ticks (80 on floor 3) of 100 ms with faults in each run
  *   --events 40      how many of the last events a failure shows
- *   --floor 2        whole brokers with clients; 1, the default, is their metadata alone
- *   --faults KIND    on floor 2 only one kind of run (see BrokerFaults)
+ *   --floor 2        whole brokers with clients; 3, with a consumer group; 1, the default, is their metadata alone
+ *   --faults KIND    on floors 2 and 3 only one kind of run (see BrokerFaults, GroupFaults)
  *   --sabotage NAME  runs a deliberately broken build (see RaftSabotage, BrokerSabotage)
  *   --json FILE      the summary for machines
  *
@@ -46,7 +48,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     seeds: { type: "string", default: "1" },
     from: { type: "string", default: "1" },
-    ticks: { type: "string", default: String(DEFAULT_TICKS) },
+    ticks: { type: "string" },
     events: { type: "string", default: String(DEFAULT_SHOWN_EVENTS) },
     jobs: { type: "string", default: "1" },
     floor: { type: "string", default: "1" },
@@ -61,7 +63,7 @@ const count = values.seed === undefined ? wholeNumber("seeds", values.seeds) : 1
 const work = workOf();
 
 const startedMs = performance.now();
-const markers = new MarkerCounts(work.floor === 1 ? undefined : BROKER_MARKERS);
+const markers = new MarkerCounts({ 1: MARKERS, 2: BROKER_MARKERS, 3: GROUP_MARKERS }[work.floor]);
 const failures: SeedResult[] = [];
 let simulatedMs = 0;
 let next = from;
@@ -153,11 +155,13 @@ function wholeNumber(name: string, text: string): number {
 
 function workOf(): WorkerOptions {
   const { sabotage, faults } = values;
+  const floor = wholeNumber("floor", values.floor);
+  const usualTicks = floor === 3 ? DEFAULT_GROUP_TICKS : DEFAULT_TICKS;
   const common = {
-    ticks: wholeNumber("ticks", values.ticks),
+    ticks: wholeNumber("ticks", values.ticks ?? String(usualTicks)),
     shownEvents: wholeNumber("events", values.events),
   };
-  switch (wholeNumber("floor", values.floor)) {
+  switch (floor) {
     case 1: {
       const broken = sabotage === undefined ? {} : { sabotage: oneOf("sabotage", RAFT_SABOTAGES, sabotage) };
       return { floor: 1, options: { ...common, ...broken } };
@@ -169,8 +173,14 @@ function workOf(): WorkerOptions {
         faults === undefined ? {} : { faults: oneOf<BrokerFaults>("faults", BROKER_FAULTS, faults) };
       return { floor: 2, options: { ...common, ...broken, ...kind } };
     }
+    case 3: {
+      const broken =
+        sabotage === undefined ? {} : { sabotage: oneOf("sabotage", BROKER_SABOTAGES, sabotage) };
+      const kind = faults === undefined ? {} : { faults: oneOf<GroupFaults>("faults", GROUP_FAULTS, faults) };
+      return { floor: 3, options: { ...common, ...broken, ...kind } };
+    }
     default:
-      throw new Error("--floor takes 1 or 2");
+      throw new Error("--floor takes 1, 2 or 3");
   }
 }
 

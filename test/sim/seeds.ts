@@ -1,9 +1,14 @@
 import { runBrokerSeed } from "../../src/sim/broker-campaign.ts";
 import type { BrokerSeedOptions } from "../../src/sim/broker-campaign.ts";
+import { runGroupSeed } from "../../src/sim/group-campaign.ts";
+import type { GroupSeedOptions } from "../../src/sim/group-campaign.ts";
 import { runSeed } from "../../src/sim/campaign.ts";
 import type { SeedOptions } from "../../src/sim/campaign.ts";
 import type { SeedResult } from "../../src/sim/seed-result.ts";
-import { BROKER_MARKERS, MarkerCounts } from "../../src/sim/markers.ts";
+import { BROKER_MARKERS, GROUP_MARKERS, MarkerCounts } from "../../src/sim/markers.ts";
+
+/** Floors of the simulator: metadata alone, whole brokers with clients, consumer groups on them. */
+export type Floor = 1 | 2 | 3;
 
 /** Seeds to run one after the other. */
 export interface SeedRange {
@@ -48,6 +53,13 @@ export function runBrokerSeeds(range: SeedRange & Omit<BrokerSeedOptions, "seed"
   return runEach({ from, count }, markers, (seed) => runChecked({ ...options, seed }, runBrokerSeed));
 }
 
+/** The same with a consumer group on it. */
+export function runGroupSeeds(range: SeedRange & Omit<GroupSeedOptions, "seed">): Promise<SeedsSummary> {
+  const { from, count, ...options } = range;
+  const markers = new MarkerCounts(GROUP_MARKERS);
+  return runEach({ from, count }, markers, (seed) => runChecked({ ...options, seed }, runGroupSeed));
+}
+
 async function runEach(
   { from, count }: SeedRange,
   markers: MarkerCounts,
@@ -67,7 +79,7 @@ async function runEach(
 /** A failure as text: what was violated, the last events, and how to see it again. */
 export function describeFailure(
   { seed, failure }: SeedResult,
-  options: { readonly commit?: string; readonly floor?: number } = {},
+  options: { readonly commit?: string; readonly floor?: Floor } = {},
 ): string {
   if (failure === undefined) return `seed ${seed} passed`;
   const at = options.commit === undefined ? "" : ` at commit ${options.commit}`;
@@ -75,6 +87,6 @@ export function describeFailure(
     `seed ${seed}${at} violates ${failure.invariant}`,
     ...failure.events.map((event) => `  ${event}`),
     failure.message,
-    `again: npm run sim -- ${options.floor === 2 ? "--floor 2 " : ""}--seed ${seed}`,
+    `again: npm run sim -- ${options.floor === undefined || options.floor === 1 ? "" : `--floor ${options.floor} `}--seed ${seed}`,
   ].join("\n");
 }

@@ -116,3 +116,14 @@ test("a paused process gets its frames when it goes on", async () => {
   server.resume();
   expect(atServer.frames).toEqual(["waits"]);
 });
+
+test("a process that stood still and died before it could accept is answered for by its machine", async () => {
+  const { scheduler, server, accepted, atClient } = open();
+  server.pause();
+  await scheduler.advance(1_000);
+  expect(atClient.ends).toEqual([]);
+  server.die();
+  await scheduler.advance(1_000);
+  expect(atClient.ends).toEqual(["closed"]);
+  expect(accepted).toEqual([]);
+});

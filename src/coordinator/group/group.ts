@@ -1,3 +1,4 @@
+import type { CoordinatorSabotage } from "../coordinator-sabotage.ts";
 import type { DecisionContext } from "../shard.ts";
 import type {
   DescribeGroupResponse,
@@ -34,6 +35,7 @@ export interface GroupOptions {
   readonly offsetMetadataMaxBytes: number;
   /** [offsets.retention.minutes], in ms: after a group is empty for so long its offsets go. Default 7 days. */
   readonly offsetsRetentionMs: number;
+  readonly sabotage?: CoordinatorSabotage | undefined;
   /** A new member id, unguessable. */
   readonly newId: () => string;
 }

@@ -24,7 +24,7 @@ import type { GroupEntry, GroupTable } from "./group-table.ts";
 import { GROUP_SUCCESS, type Group, type GroupOptions } from "./group.ts";
 import { absentOffsets } from "./offsets.ts";
 
-type OffsetRequestOptions = Pick<GroupOptions, "maxGroups" | "offsetMetadataMaxBytes">;
+type OffsetRequestOptions = Pick<GroupOptions, "maxGroups" | "offsetMetadataMaxBytes" | "sabotage">;
 
 /** The requests about committed offsets: checked by the group, if there is one, and then by what was committed. */
 export class OffsetRequests {
@@ -74,6 +74,7 @@ export class OffsetRequests {
     const entry = this.#table.get(groupId);
     const group = entry?.group;
     if (!isFromOutside(request)) {
+      if (this.#options.sabotage === "acceptStaleCommits") return undefined;
       if (group !== undefined) return group.checkCommit(request, context);
       if (memberId !== "") return unknownMember(groupId, memberId);
       const text = `${shownGroup(groupId)} has no generation ${request.generationIdOrMemberEpoch}; join it again`;
@@ -92,7 +93,8 @@ export class OffsetRequests {
     group: Group | undefined,
     context: DecisionContext,
   ): (partition: OffsetCommitPartition) => GroupOutcome | undefined {
-    if (group === undefined || !request.requireOwned || isFromOutside(request)) return () => undefined;
+    const isChecked = request.requireOwned && this.#options.sabotage !== "acceptStaleCommits";
+    if (group === undefined || !isChecked || isFromOutside(request)) return () => undefined;
     return (partition) => group.checkOwned(request, partition, context);
   }
 
