@@ -68,7 +68,7 @@ describe("the offsets topic", () => {
     expect(topic?.partitions).toHaveLength(4);
     expect(Object.fromEntries(topic?.configs ?? [])).toMatchObject({
       "cleanup.policy": "compact",
-      "segment.bytes": "104857600",
+      "segment.bytes": "8388608",
     });
     expect(await machine.produce(OFFSETS_TOPIC, ["x"])).toMatchObject({ error: "INVALID_TOPIC_EXCEPTION" });
     await expect(machine.create("__transaction_state")).rejects.toThrow(/internal/);
