@@ -5,15 +5,21 @@ import { EXIT_MEANINGS } from "../src/cli/exit-codes.ts";
 import { buildProgram } from "../src/cli/program.ts";
 import { brokerConfigDocs, topicConfigDocs } from "../src/model/configs.ts";
 import { ERROR_CODES, isRetriable } from "../src/model/error-code.ts";
+import { KAFKA_METRICS, METRICS } from "../src/model/metric-table.ts";
 import { operationAdvice, protocolAdvice } from "./lib/error-advice.mjs";
 import { SetupError, inProject, say } from "./lib/project.mjs";
 
 /*
- * `npm run docs`: writes docs/config.md, docs/errors.md and docs/cli.md from the code they describe. `--check` writes
+ * `npm run docs`: writes docs/config.md, errors.md, metrics.md and cli.md from the code they describe. `--check` writes
  * nothing and fails when one of them is not what would be written.
  */
 
-const pages = { "docs/cli.md": cliPage, "docs/config.md": configPage, "docs/errors.md": errorsPage };
+const pages = {
+  "docs/cli.md": cliPage,
+  "docs/config.md": configPage,
+  "docs/errors.md": errorsPage,
+  "docs/metrics.md": metricsPage,
+};
 const NOTE = "<!-- Made by `npm run docs` from the code; do not edit. -->";
 
 try {
@@ -124,6 +130,65 @@ function errorsPage() {
     ),
     "Exit codes of the commands are in [cli.md](cli.md#exit-codes).",
   ].join("\n\n");
+}
+
+function metricsPage() {
+  return [
+    "# Health and metrics",
+    NOTE,
+    [
+      "With `http.port` a broker has an HTTP port. It is plain text and asks nobody who they are: keep it inside your network.",
+      "Probes and Prometheus are its clients; deploy/ uses port 8080.",
+    ].join("\n"),
+    "## Health",
+    table(
+      ["Page", "200 when, else 503"],
+      [
+        [
+          "`/livez`",
+          "the process answers. Says nothing of recovery, quorum and disks: a restart would only set them back",
+        ],
+        ["`/startupz`", "the logs are recovered and the metadata quorum has started"],
+        [
+          "`/readyz`",
+          "the broker has joined, its metadata is caught up, it hears the controller, and it is not stopping",
+        ],
+        [
+          "`/healthz`",
+          "the same; `/healthz?verbose` has each check as JSON, those too that readiness does not depend on",
+        ],
+      ],
+    ),
+    [
+      "A drained broker is ready: it serves what it has. A full disk leaves it ready too; the check `disk` and",
+      "`lograft_disk_degraded` tell of it. In a container: `lograft cluster health --local --ready` asks the broker beside it and",
+      "ends with 0 or 8 (6 when nothing answers).",
+    ].join("\n"),
+    "## /metrics",
+    [
+      "In the text format of Prometheus. Gathered when it is asked for; while one scrape runs, others share it. Who scrapes all",
+      "brokers and adds up should know which metrics each broker has of its own, and which all brokers have alike: it is said there.",
+    ].join("\n"),
+    metricTable(METRICS),
+    "## /metrics/kafka",
+    [
+      "The names of kafka_exporter, so that dashboards made for it work. Scrape all brokers: each series comes from one of them,",
+      "that of a partition from its leader, that of a group from its coordinator, the rest from the active controller.",
+    ].join("\n"),
+    metricTable(KAFKA_METRICS),
+  ].join("\n\n");
+}
+
+function metricTable(metrics) {
+  return table(
+    ["Metric", "Type", "Labels", "Means"],
+    Object.entries(metrics).map(([name, { type, labels, help }]) => [
+      `\`${name}\``,
+      type,
+      labels.join(", "),
+      help,
+    ]),
+  );
 }
 
 /** The members of the union `OperationErrorCode`, which leaves nothing behind at run time. */

@@ -21,6 +21,8 @@ export interface RunningDaemon {
   /** The active controller at the start; -1: this broker knows of none. */
   readonly controllerId: number;
   readonly dataDirectory: string;
+  /** The port of health and metrics; undefined: there is none. */
+  readonly httpPort: number | undefined;
   readonly startMs: number;
   /** Resolves when the broker has stopped after `signal`. */
   readonly finished: Promise<void>;
@@ -46,6 +48,7 @@ export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Pr
     clusterId: node.clusterId,
     controllerId: node.controllerId,
     dataDirectory: node.dataDirectory,
+    httpPort: node.httpPort,
     startMs: performance.now() - startedAt,
     finished: untilStopped(node, options, signal, logger),
   };

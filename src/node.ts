@@ -11,7 +11,10 @@ import { GrpcControllerChannel } from "./peer/grpc-controller-channel.ts";
 import { GrpcLeaderEndpoint } from "./peer/grpc-leader-endpoint.ts";
 import { GrpcRaftTransport } from "./peer/grpc-raft-transport.ts";
 import { createNodePlatform } from "./platform/node/node-platform.ts";
+import { NodeProcessStats } from "./platform/node/node-process-stats.ts";
+import { packageVersion } from "./platform/node/package-version.ts";
 import type { Platform } from "./platform/platform.ts";
+import { NodeHealth } from "./server/http/node-health.ts";
 import { PeerServer } from "./server/peer-server.ts";
 import { Server } from "./server/server.ts";
 
@@ -47,6 +50,8 @@ export interface RunningBroker extends AsyncDisposable {
 export interface StartedNode extends RunningBroker {
   /** The active controller when this broker became ready; -1: it knows of none. */
   readonly controllerId: number;
+  /** The port of health and metrics; undefined: there is none. */
+  readonly httpPort: number | undefined;
 }
 
 const DEFAULT_PORT = 9092;
@@ -98,6 +103,11 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
   const platform = createNodePlatform();
   const isDirectOnly = options.isDirectOnly ?? false;
   await using opened = new OpenParts();
+  const health = new NodeHealth();
+  const connections: Record<string, () => number> = {};
+  // First, and closed last: probes are to see a node that recovers, and one that stops.
+  const http = await openHttp(config, { platform, logger, health, connections });
+  if (http !== undefined) opened.add(() => http.close());
   const outbound = peerListener === undefined ? undefined : connectPeers(platform, logger, () => broker.peer);
   if (outbound !== undefined) opened.add(() => outbound.close());
   const broker = await Broker.open(
@@ -113,28 +123,78 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
       { endpoint: broker.peer, clock: platform.clock, logger },
     );
     opened.add(() => peerServer?.close({ graceMs: FAREWELL_MS }));
+    connections["peer"] = () => peerServer?.connectionCount ?? 0;
   }
   const server = await Server.start(
     { host: listener.host, port: listener.port, config, isDirectOnly },
     { broker, clock: platform.clock, logger },
   );
   opened.add(() => server.close({ graceMs: FAREWELL_MS }));
+  connections["client"] = () => server.connectionCount;
   broker.takePart();
+  health.started(broker);
   const advertised = advertisedAddress(config, listener, server.port);
   await broker.join(advertised, options.signal ?? new AbortController().signal);
   opened.keep();
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => (closing ??= closeInOrder(server, broker, peerServer, outbound));
+  const close = (): Promise<void> => {
+    health.stopping();
+    return (closing ??= closeInOrder({ server, broker, peerServer, outbound, http }));
+  };
   return {
     address: `${advertised.host}:${advertised.port}`,
     nodeId: broker.nodeId,
     clusterId: broker.clusterId,
     controllerId: broker.cluster.describeCluster().controllerId,
+    httpPort: http?.port,
     dataDirectory,
     failure: broker.failure,
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+interface OpenHttp {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** The port of health and metrics, if there is to be one. Who has none does not load it either. */
+async function openHttp(
+  config: BrokerConfig,
+  deps: {
+    readonly platform: Platform;
+    readonly logger: Logger;
+    readonly health: NodeHealth;
+    readonly connections: Readonly<Record<string, () => number>>;
+  },
+): Promise<OpenHttp | undefined> {
+  const { httpPort: port, httpHost: host = "", nodeId } = config;
+  if (port === undefined) return undefined;
+  const { logger, health, connections } = deps;
+  const { clock } = deps.platform;
+  const { HttpServer } = await import("./server/http/http-server.ts");
+  const { HttpPages } = await import("./server/http/http-pages.ts");
+  const processStats = new NodeProcessStats();
+  const counts = (): Record<string, number> =>
+    Object.fromEntries(Object.entries(connections).map(([name, count]) => [name, count()]));
+  const pages = new HttpPages(
+    { nodeId, version: packageVersion() },
+    { health, processStats, clock, logger, connections: counts },
+  );
+  try {
+    const server = await HttpServer.start({ host, port }, { pages, clock, logger });
+    return {
+      port: server.port,
+      close: async () => {
+        await server.close({ graceMs: FAREWELL_MS });
+        processStats.close();
+      },
+    };
+  } catch (error: unknown) {
+    processStats.close();
+    throw error;
+  }
 }
 
 interface OutboundPeers {
@@ -184,18 +244,21 @@ class OpenParts implements AsyncDisposable {
  * Who is connected hears of it first; then the broker gives away what it leads, answers what it has taken and makes it
  * durable; and only then are connections closed, for which answers that are on their way get a moment.
  */
-async function closeInOrder(
-  server: Server,
-  broker: Broker,
-  peerServer: PeerServer | undefined,
-  outbound: OutboundPeers | undefined,
-): Promise<void> {
+async function closeInOrder(parts: {
+  readonly server: Server;
+  readonly broker: Broker;
+  readonly peerServer: PeerServer | undefined;
+  readonly outbound: OutboundPeers | undefined;
+  readonly http: OpenHttp | undefined;
+}): Promise<void> {
+  const { server, broker, peerServer, outbound, http } = parts;
   server.drain();
   try {
     await broker.close();
   } finally {
     await Promise.all([server.close({ graceMs: FAREWELL_MS }), peerServer?.close({ graceMs: FAREWELL_MS })]);
     outbound?.close();
+    await http?.close();
   }
 }
 

@@ -29,6 +29,7 @@ import { metadataNodeOptions } from "./metadata-options.ts";
 import { PartitionTable } from "./partition-table.ts";
 import { ReplicaManager } from "./replica-manager.ts";
 import { ReplicaRepair } from "./replica-repair.ts";
+import { RequestMeter } from "./request-meter.ts";
 import { ServingHealth } from "./serving-health.ts";
 import { findLeftovers, openLogs } from "./storage.ts";
 import { WatermarkCheckpoint } from "./watermark-checkpoint.ts";
@@ -46,6 +47,8 @@ export interface BrokerParts extends Handlers {
   readonly watermarks: WatermarkCheckpoint;
   readonly fullDisk: FullDiskWatch;
   readonly groups: GroupCoordinator;
+  /** Counts of answered requests, for metrics. */
+  readonly requests: RequestMeter;
   readonly failure: Promise<Error>;
 }
 
@@ -172,14 +175,16 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
       table.deleteFiles(topicPartition.topic, topicId, [topicPartition.partition]);
     }
     const replication = { replicas, isrUpdates, repair, watermarks, senders, fullDisk, groups };
+    const requests = new RequestMeter();
     return {
       logs,
       table,
       node,
       metadata,
+      requests,
       failure: failure.promise,
       ...replication,
-      ...handlersOf(options, deps, { node, table, metadata }),
+      ...handlersOf(options, deps, { node, table, metadata, requests }),
     };
   } catch (error: unknown) {
     // What was found stays as it is: without the epoch of a registration the marker of a clean stop means nothing.
@@ -291,14 +296,19 @@ function replicaManagerOf(
 function handlersOf(
   options: BrokerOptions,
   { platform, logger }: BrokerDeps,
-  parts: { readonly node: MetadataNode; readonly table: PartitionTable; readonly metadata: MetadataCalls },
+  parts: {
+    readonly node: MetadataNode;
+    readonly table: PartitionTable;
+    readonly metadata: MetadataCalls;
+    readonly requests: RequestMeter;
+  },
 ): Handlers {
-  const { node, table, metadata } = parts;
+  const { node, table, metadata, requests } = parts;
   const { clock } = platform;
   const self = { nodeId: node.nodeId };
   const produce = new ProduceHandler(
     { ...self, sabotage: options.sabotage },
-    { table, clock, isContactLost: () => node.isContactLost },
+    { table, clock, requests, isContactLost: () => node.isContactLost },
   );
   const topics = new TopicsHandler({ config: options.config }, { metadata, table });
   return {

@@ -32,6 +32,10 @@ import type { TopicDescription, TopicListing } from "./handlers/topics.ts";
 import type { Partition } from "./partition.ts";
 import type { PeerEndpoint } from "./peer-endpoint.ts";
 import type { GroupCoordinator } from "./group-coordinator.ts";
+import { BrokerMetrics } from "./metrics/broker-metrics.ts";
+import { readinessChecks } from "./readiness.ts";
+import type { ReadinessCheck } from "./readiness.ts";
+import type { RequestMeter } from "./request-meter.ts";
 import { WorkGate } from "./work-gate.ts";
 
 export type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
@@ -54,6 +58,8 @@ export class Broker implements AsyncDisposable {
   readonly nodeId: NodeId;
   /** Resolves with the error after which the broker must not go on: stop it and end the process (H15, H45). */
   readonly failure: Promise<Error>;
+  /** What `/metrics` tells of this broker. */
+  readonly metrics: BrokerMetrics;
   readonly #config: ParsedBrokerConfig;
   readonly #platform: Platform;
   readonly #logger: Logger;
@@ -71,6 +77,12 @@ export class Broker implements AsyncDisposable {
     this.#logger = deps.logger;
     this.#parts = parts;
     this.#gate = new WorkGate({ isOpen: false, nodeId: this.nodeId });
+    this.metrics = new BrokerMetrics(options.config.config, {
+      parts,
+      disk: deps.platform.disk,
+      clock: deps.platform.clock,
+      callsInProgress: () => this.#gate.count,
+    });
   }
 
   /**
@@ -163,6 +175,25 @@ export class Broker implements AsyncDisposable {
     if (this.#isClosed) return "closed";
     if (this.#gate.isShut) return "closing";
     return this.#brokerEpoch === undefined ? "starting" : "running";
+  }
+
+  /** Whether clients should come to this broker, and why not. */
+  get readiness(): readonly ReadinessCheck[] {
+    const { node, fullDisk, logs } = this.#parts;
+    return readinessChecks({
+      nodeId: this.nodeId,
+      state: this.state,
+      controllerId: node.quorum.role.leader?.nodeId ?? -1,
+      isContactLost: node.isContactLost,
+      isFenced: this.image.broker(this.nodeId)?.isFenced !== false,
+      isDiskFull: fullDisk.isFull,
+      isDiskFailed: logs.isOffline,
+    });
+  }
+
+  /** Where whoever answers requests counts them, for metrics. */
+  get requests(): RequestMeter {
+    return this.#parts.requests;
   }
 
   /** The committed metadata. */

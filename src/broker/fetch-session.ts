@@ -290,6 +290,7 @@ export class CreditFetchSession implements FetchSession {
     this.#ready.shift();
     cursor.pending = undefined;
     cursor.restartWait();
+    partition.traffic.sent(read.nextOffset - cursor.offset, read.sizeBytes);
     cursor.offset = read.nextOffset;
     this.#message.push(fetchedRecords(cursor, cursor.generation, partition, log, read.chunks));
     this.#messageBytes += read.sizeBytes;

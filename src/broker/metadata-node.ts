@@ -79,6 +79,8 @@ export class MetadataNode implements PeerEndpoint {
   readonly #failure = new Deferred<Error>();
   /** Epoch that the controller here is active for. */
   #activeEpoch: number | undefined;
+  #ledEpoch = 0;
+  #electionCount = 0;
   #isClosed = false;
 
   private constructor(
@@ -143,6 +145,11 @@ export class MetadataNode implements PeerEndpoint {
 
   get clusterId(): string | undefined {
     return this.quorum.clusterId;
+  }
+
+  /** Terms in which this node has come to know a leader; for metrics. */
+  get electionCount(): number {
+    return this.#electionCount;
   }
 
   /** A checksum of the whole image; costs time by its size. */
@@ -282,6 +289,10 @@ export class MetadataNode implements PeerEndpoint {
 
   #onRole(role: QuorumRole): void {
     if (this.#isClosed) return;
+    if (role.leader !== undefined && role.epoch !== this.#ledEpoch) {
+      this.#ledEpoch = role.epoch;
+      this.#electionCount++;
+    }
     const activeEpoch = role.isActive ? role.epoch : undefined;
     // Lost and won again is another reign: what was decided ahead in the one before is not to be relied on.
     if (activeEpoch !== undefined && activeEpoch !== this.#activeEpoch) this.controller.activate(activeEpoch);

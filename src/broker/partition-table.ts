@@ -12,10 +12,12 @@ import type { TopicPartition } from "../model/topic-partition.ts";
 import type { Clock } from "../platform/clock.ts";
 import { RateLimit } from "../replication/rate-limit.ts";
 import type { BrokerSabotage } from "./broker-options.ts";
+import { IsrChanges } from "./isr-changes.ts";
 import type { LeaderRole } from "./leader-role.ts";
 import type { LogEnds, LogStore } from "./log-store.ts";
 import { Partition } from "./partition.ts";
 import { logConfigOf, topicConfigOf } from "./topic-configs.ts";
+import { TopicTraffic } from "./topic-traffic.ts";
 
 /** A topic in use on this broker: its settings, typed once, and the partitions that somebody touched. */
 export interface HostedTopic {
@@ -36,6 +38,7 @@ class TopicEntry implements HostedTopic {
   /** How fast reassignments may copy it from this broker. */
   pace: RateLimit | undefined;
   readonly partitions: (Partition | undefined)[] = [];
+  readonly traffic = new TopicTraffic();
   readonly #clock: Clock;
 
   constructor(image: TopicImage, broker: BrokerConfig, clock: Clock) {
@@ -97,6 +100,8 @@ const MAX_WAITING_FOR_OPEN = 10_000;
  * of replicas, which are the only reasons for which data is removed (H28).
  */
 export class PartitionTable {
+  /** For metrics. */
+  readonly isrChanges: IsrChanges;
   readonly #options: PartitionTableOptions;
   readonly #config: BrokerConfig;
   readonly #deps: PartitionTableDeps;
@@ -108,6 +113,7 @@ export class PartitionTable {
   readonly #deletions = new Map<string, Promise<void>>();
 
   constructor(options: PartitionTableOptions, deps: PartitionTableDeps) {
+    this.isrChanges = new IsrChanges(options.nodeId);
     this.#options = options;
     this.#config = options.config;
     this.#deps = deps;
@@ -144,7 +150,12 @@ export class PartitionTable {
   /** Takes what was committed. Removed topics are unreadable when this returns; their files go behind it. */
   apply(delta: MetadataDelta): void {
     for (const topic of delta.removed) this.#remove(topic);
-    for (const topic of delta.changed) this.#topics.get(topic.name)?.update(topic, this.#config);
+    for (const topic of delta.changed) {
+      const entry = this.#topics.get(topic.name);
+      if (entry === undefined) continue;
+      this.isrChanges.note(entry.image, topic);
+      entry.update(topic, this.#config);
+    }
   }
 
   /** Removes the files of a topic whose deletion is committed; `apply` does so itself, this is for what a crash left. */
@@ -177,6 +188,11 @@ export class PartitionTable {
     for (const { partitions } of this.#topics.values()) {
       for (const partition of partitions) if (partition !== undefined) yield partition;
     }
+  }
+
+  /** What clients sent and were sent, by the name of the topic. */
+  *traffic(): Iterable<readonly [string, TopicTraffic]> {
+    for (const [topic, { traffic }] of this.#topics) yield [topic, traffic];
   }
 
   /** High watermarks of the replicated partitions in use. */
@@ -232,6 +248,7 @@ export class PartitionTable {
         onDamage,
         onIsrNews,
         isContactLost,
+        traffic: entry.traffic,
         minInsyncReplicas: () => entry.config.minInsyncReplicas,
         pace: () => entry.pace,
         mayLoseCommitted: () => entry.config.uncleanLeaderElectionEnable,

@@ -17,6 +17,7 @@ import { LeaderRole } from "./leader-role.ts";
 import type { RateLimit } from "../replication/rate-limit.ts";
 import type { PartitionStore, ReplicaStore } from "./log-store.ts";
 import { isLograftError } from "./lograft-error.ts";
+import { TopicTraffic } from "./topic-traffic.ts";
 
 /** What a wait for a log ends with. */
 export type Opened =
@@ -55,6 +56,8 @@ export interface PartitionDeps {
   readonly onIsrNews: (role: LeaderRole) => void;
   /** The controller has been silent for a session: it may have made another broker the leader (H31). */
   readonly isContactLost: () => boolean;
+  /** Counts for the whole topic. Left out: for this partition alone. */
+  readonly traffic?: TopicTraffic;
 }
 
 /**
@@ -65,6 +68,7 @@ export class Partition implements CommitSource {
   readonly topic: string;
   readonly partition: number;
   readonly topicId: TopicId;
+  readonly traffic: TopicTraffic;
   readonly #options: PartitionOptions;
   readonly #deps: PartitionDeps;
   readonly #watchers = new Set<() => void>();
@@ -86,6 +90,7 @@ export class Partition implements CommitSource {
     this.topic = options.topic;
     this.partition = options.partition;
     this.topicId = options.topicId;
+    this.traffic = deps.traffic ?? new TopicTraffic();
     this.#options = options;
     this.#deps = deps;
     this.#image = options.image;

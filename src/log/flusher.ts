@@ -1,4 +1,6 @@
 import { assert } from "../base/assert.ts";
+import { Histogram } from "../base/histogram.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { DiskFile } from "../platform/disk.ts";
 
 /** Limits of the scheduler. */
@@ -25,6 +27,9 @@ const COMPACT_AFTER = 256;
  * waiting (its active segment, a segment being sealed), so none is starved and the queue is bounded by their number.
  */
 export class SyncScheduler {
+  /** How long the syncs took that succeeded, in seconds. */
+  readonly durations = new Histogram();
+  readonly #clock: Clock;
   readonly #maxConcurrent: number;
   readonly #areFailuresSwallowed: boolean;
   #waiting: (() => void)[] = [];
@@ -33,8 +38,9 @@ export class SyncScheduler {
   #completed = 0;
   #failed = 0;
 
-  constructor(options: SyncSchedulerOptions) {
+  constructor(options: SyncSchedulerOptions, deps: { readonly clock: Clock }) {
     assert(options.maxConcurrent > 0, "no sync could ever run", { ...options });
+    this.#clock = deps.clock;
     this.#maxConcurrent = options.maxConcurrent;
     this.#areFailuresSwallowed = options.areFailuresSwallowed ?? false;
   }
@@ -62,8 +68,10 @@ export class SyncScheduler {
   }
 
   async #runReserved(file: DiskFile): Promise<void> {
+    const startMs = this.#clock.monotonicMs();
     try {
       await file.sync();
+      this.durations.observeMs(this.#clock.monotonicMs() - startMs);
       this.#completed++;
     } catch (error: unknown) {
       this.#failed++;

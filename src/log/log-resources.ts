@@ -16,10 +16,13 @@ export function makeResources(options: LogManagerSettings, deps: LogManagerDeps)
       maxBytes: options.tailCacheBytes,
       maxPartitionBytes: options.tailCachePartitionBytes,
     }),
-    syncs: new SyncScheduler({
-      maxConcurrent: options.maxConcurrentSyncs,
-      areFailuresSwallowed: options.sabotage === "swallowFailedSync",
-    }),
+    syncs: new SyncScheduler(
+      {
+        maxConcurrent: options.maxConcurrentSyncs,
+        areFailuresSwallowed: options.sabotage === "swallowFailedSync",
+      },
+      deps,
+    ),
     indexes: new IndexCache({ maxBytes: options.indexCacheBytes }),
   };
 }

@@ -19,6 +19,7 @@ import {
 import { CLEANER_CONFIG_KEYS } from "./cleaner-config-keys.ts";
 import { configKey, optionalConfigKey } from "./config-key.ts";
 import { GROUP_CONFIG_KEYS } from "./group-config-keys.ts";
+import { HTTP_CONFIG_KEYS } from "./http-config-keys.ts";
 import {
   addressListValue,
   booleanValue,
@@ -341,6 +342,7 @@ export const BROKER_CONFIG_KEYS = {
     String(256 * MIB),
     "Memory for requests that are not answered yet; past it no connection is read until some are.",
   ),
+  ...HTTP_CONFIG_KEYS,
   ...CLEANER_CONFIG_KEYS,
   ...GROUP_CONFIG_KEYS,
 } as const;

@@ -57,6 +57,15 @@ export function environmentName(key: string): string {
 const SERVICE_VARIABLE =
   /^LOGRAFT_(?:.+_)?(?:SERVICE_(?:HOST|PORT(?:_.+)?)|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.+)?)?)$/;
 
+/** What Kubernetes puts into a variable that ends in _PORT; ours, such as LOGRAFT_HTTP_PORT, is a number. */
+const SERVICE_ADDRESS = /^(?:tcp|udp|sctp):\/\//;
+
+function isServiceVariable(name: string, text: string): boolean {
+  if (!SERVICE_VARIABLE.test(name)) return false;
+  const isPlainPort = name.endsWith("_PORT") && !name.endsWith("SERVICE_PORT");
+  return !isPlainPort || SERVICE_ADDRESS.test(text);
+}
+
 /**
  * The configuration in environment variables: those with the prefix LOGRAFT_. A name with _FILE at its end gives the
  * path of a file that holds the value (a mounted secret), for the caller to read. Whether a key exists is left to the
@@ -69,7 +78,7 @@ export function environmentEntries(environment: Readonly<Record<string, string |
   const entries = new Map<string, string>();
   const files = new Map<string, string>();
   for (const [name, text] of Object.entries(environment)) {
-    if (text === undefined || !name.startsWith("LOGRAFT_") || SERVICE_VARIABLE.test(name)) continue;
+    if (text === undefined || !name.startsWith("LOGRAFT_") || isServiceVariable(name, text)) continue;
     const isFile = name.endsWith("_FILE");
     const bare = name.slice("LOGRAFT_".length, isFile ? -"_FILE".length : undefined);
     (isFile ? files : entries).set(bare.toLowerCase().replaceAll("_", "."), text);

@@ -3,6 +3,7 @@ import { assert } from "../base/assert.ts";
 import { Deferred } from "../base/deferred.ts";
 import { errorMessage, operationError } from "../base/errors.ts";
 import type { LograftError } from "../base/errors.ts";
+import type { Histogram } from "../base/histogram.ts";
 import type { NodeId } from "../model/ids.ts";
 import type { RaftMessage, RaftStatus, ReplicaId } from "../raft/types.ts";
 import { AddressBook } from "./address-book.ts";
@@ -170,6 +171,11 @@ export class QuorumNode {
   /** Of the last entry that the state machine has seen, the quorum's own included. */
   get appliedOffset(): number {
     return this.#driver.applier.index;
+  }
+
+  /** How long durable writes of the log took, in seconds; for metrics. */
+  get writeDurations(): Histogram {
+    return this.#driver.writeDurations;
   }
 
   /** Begins to take part: founds, joins, votes, ticks. */

@@ -1,5 +1,6 @@
 import { Deferred } from "../base/deferred.ts";
 import { LograftError } from "../base/errors.ts";
+import { Histogram } from "../base/histogram.ts";
 import type { Logger } from "../base/logger.ts";
 import { SerialQueue } from "../base/serial-queue.ts";
 import type { PeerAddress } from "../model/peer-address.ts";
@@ -66,6 +67,8 @@ const MAX_DISK_STEPS = 16;
  */
 export class RaftDriver {
   readonly applier: Applier;
+  /** How long durable writes of the log took, in seconds. */
+  readonly writeDurations = new Histogram();
   readonly #options: RaftDriverOptions;
   readonly #deps: RaftDriverDeps;
   readonly #events: RaftDriverEvents;
@@ -259,9 +262,11 @@ export class RaftDriver {
   }
 
   async #write(write: LogWrite): Promise<void> {
-    const { room, storage } = this.#deps;
+    const { room, storage, platform } = this.#deps;
+    const startMs = platform.clock.monotonicMs();
     await room.admit(sizeOf(write), this.#stopping.signal);
     await storage.store.write(write);
+    this.writeDurations.observeMs(platform.clock.monotonicMs() - startMs);
     room.keep();
     if (!this.isStopped) this.input((raw) => raw.written());
   }

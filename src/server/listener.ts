@@ -8,6 +8,7 @@ import type { Clock, Timer } from "../platform/clock.ts";
 import { MAX_FIRST_BYTES } from "../rpc/stream/first-settings.ts";
 import { ConnectionLimits, type ConnectionLimitsOptions, type LimitName } from "./connection-limits.ts";
 import { inspectFirstBytes, type FirstProtocol } from "./first-bytes.ts";
+import { listenError } from "./listen-error.ts";
 
 /** Where to listen and within which bounds; what is left out has the default in `LISTENER_DEFAULTS`. */
 export interface ListenerOptions extends Partial<ConnectionLimitsOptions> {
@@ -314,22 +315,6 @@ class Undecided {
     this.socket.pause();
     this.#onDecided(protocol === "undecided" ? "unknown" : protocol, this.#first);
   };
-}
-
-function listenError(error: Error & { readonly code?: string }, host: string, port: number): Error {
-  const context = { host, port };
-  if (error.code === "EADDRINUSE") {
-    return operationError(
-      "ADDRESS_IN_USE",
-      `${host}:${port} is in use by another process; stop that one or choose another port`,
-      { context, cause: error },
-    );
-  }
-  return operationError(
-    "CONFIG_INVALID",
-    `cannot listen on ${host}:${port}: ${error.message}; check that the host is an address of this machine and the port is allowed`,
-    { context, cause: error },
-  );
 }
 
 function peerOf(socket: Socket): string {

@@ -93,6 +93,11 @@ export class Server {
     return this.#listener.address().port;
   }
 
+  /** Open connections, of all protocols. */
+  get connectionCount(): number {
+    return this.#listener.connectionCount;
+  }
+
   /** Tells health watchers and open streams that the broker is about to go. What they sent before is still answered. Idempotent. */
   drain(): void {
     if (this.#draining.isDraining) return;

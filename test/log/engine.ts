@@ -95,7 +95,7 @@ export function machineOn<D extends Disk, C extends Clock>(
     logger: silentLogger,
     files: new FileHandleCache({ maxOpen: 8 }, { disk, logger: silentLogger }),
     tail: new TailCache({ maxBytes: tailBytes, maxPartitionBytes: tailBytes }),
-    syncs: new SyncScheduler({ maxConcurrent: limits.maxConcurrentSyncs ?? 4 }),
+    syncs: new SyncScheduler({ maxConcurrent: limits.maxConcurrentSyncs ?? 4 }, { clock }),
     indexes: new IndexCache({ maxBytes: 1024 * 1024 }),
     host,
     limits: { ...DEFAULT_LOG_LIMITS, ...limits },

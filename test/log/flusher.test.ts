@@ -17,7 +17,7 @@ const asFile = (file: SlowFile): DiskFile => file as unknown as DiskFile;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("never runs more syncs at once than allowed, and serves in the order of the requests", async () => {
-  const scheduler = new SyncScheduler({ maxConcurrent: 2 });
+  const scheduler = new SyncScheduler({ maxConcurrent: 2 }, new SimMachine());
   const files = Array.from({ length: 600 }, () => new SlowFile());
   const order: number[] = [];
   const done = files.map((file, i) => scheduler.sync(asFile(file)).then(() => order.push(i)));
@@ -33,7 +33,7 @@ test("never runs more syncs at once than allowed, and serves in the order of the
 });
 
 test("a failed sync is its own caller's only, and gives its place on", async () => {
-  const scheduler = new SyncScheduler({ maxConcurrent: 1 });
+  const scheduler = new SyncScheduler({ maxConcurrent: 1 }, new SimMachine());
   const [a, b] = [new SlowFile(), new SlowFile()];
   const first = scheduler.sync(asFile(a));
   const second = scheduler.sync(asFile(b));
@@ -45,6 +45,7 @@ test("a failed sync is its own caller's only, and gives its place on", async () 
   b.pending[0]?.resolve();
   await second;
   expect(scheduler.stats).toEqual({ completed: 1, failed: 1, running: 0, waiting: 0 });
+  expect(scheduler.durations.count).toBe(1);
 });
 
 test("the flush timer fires for the earliest log first and is gone when nothing is dirty", async () => {

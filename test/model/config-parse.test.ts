@@ -28,6 +28,11 @@ test("the variables that Kubernetes sets for a service named lograft are not con
   expect([...entries]).toEqual([]);
 });
 
+test("a port of ours is a number, and that of a service named lograft-http is an address", () => {
+  expect([...environmentEntries({ LOGRAFT_HTTP_PORT: "8080" }).entries]).toEqual([["http.port", "8080"]]);
+  expect([...environmentEntries({ LOGRAFT_HTTP_PORT: "tcp://10.0.0.1:8080" }).entries]).toEqual([]);
+});
+
 test("a mistyped variable stays, for the parser to refuse", () => {
   expect([...environmentEntries({ LOGRAFT_NODE_IT: "1" }).entries]).toEqual([["node.it", "1"]]);
 });

@@ -57,6 +57,11 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
     node: ["http", "http2", "net", "tls"],
     packages: [],
   },
+  "server/http": {
+    folders: ["server", "broker", "platform", ...foundation],
+    node: ["http", "net"],
+    packages: ["hono", "@hono/"],
+  },
   "server/grpc": {
     folders: ["server", "broker", "rpc", "metadata", "platform", ...foundation],
     node: ["http2", "net"],

@@ -169,6 +169,7 @@ export class FetchHandler {
         const outcome = readFailure(partition, log, item.offset, read, reader);
         return { result: fetchRefused(item, 0, partition, outcome), bytes: 0 };
       }
+      if (read.sizeBytes > 0) partition.traffic.sent(read.nextOffset - item.offset, read.sizeBytes);
       return { result: fetchedRecords(item, 0, partition, log, read.chunks), bytes: read.sizeBytes };
     } catch (error: unknown) {
       return { result: fetchRefused(item, 0, partition, outcomeOfError(error)), bytes: 0 };

@@ -15,6 +15,7 @@ import { internalTopicRefusal, leadershipRefusal, outcomeOfError, unknownPartiti
 import type { PartitionRef } from "../outcome.ts";
 import type { PartitionTable } from "../partition-table.ts";
 import type { Partition } from "../partition.ts";
+import { RequestMeter } from "../request-meter.ts";
 
 /** What a producer sends for one partition. */
 export interface ProducePartition extends PartitionRef {
@@ -54,11 +55,15 @@ export interface ProduceDeps {
   readonly clock: Clock;
   /** The controller has been silent for a session: it may have made another broker the leader (H31). */
   readonly isContactLost: () => boolean;
+  /** Left out: nobody asks. */
+  readonly requests?: RequestMeter;
 }
 
 type Appended = Extract<AppendResult, { ok: true }>;
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** The name of all ways of producing in metrics. */
+const API = "Produce";
 
 /**
  * Appends what producers send. The check and the append happen in one turn (H31, H56); the answer waits until the batch
@@ -70,6 +75,7 @@ export class ProduceHandler {
   readonly #table: PartitionTable;
   readonly #clock: Clock;
   readonly #isContactLost: () => boolean;
+  readonly #requests: RequestMeter;
   /** For tests, which must notice it: acks=all is answered as acks=1 is. */
   readonly #isEarly: boolean;
   /** The same for duplicates alone. */
@@ -85,11 +91,12 @@ export class ProduceHandler {
     this.#table = deps.table;
     this.#clock = deps.clock;
     this.#isContactLost = deps.isContactLost;
+    this.#requests = deps.requests ?? new RequestMeter();
   }
 
   /** One result for each partition of the call, in its order. Never rejects. */
   produce(call: ProduceCall): Promise<readonly ProduceResult[]> {
-    const run = new ProduceRun(call, this.#clock);
+    const run = new ProduceRun(call, { clock: this.#clock, requests: this.#requests });
     for (const [position, item] of call.partitions.entries()) this.#start(run, position, item);
     return run.finish();
   }
@@ -145,6 +152,9 @@ export class ProduceHandler {
       return;
     }
     const appended = log.append(item.records, { leaderEpoch, origin: "client" });
+    if (appended.ok && !appended.duplicate) {
+      partition.traffic.received(appended.endOffset - appended.baseOffset, item.records.length);
+    }
     if (!appended.ok) {
       run.settle(position, refusedResult(item, partition, failure(appended.error, appended.message)));
     } else if (acks === 0) {
@@ -158,6 +168,7 @@ export class ProduceHandler {
         run.settle(position, this.#completed(item, partition, log, appended, acks));
       appended.done.then(
         () => {
+          run.storedHere();
           if (!isForAll) complete();
         },
         (error: unknown) => {
@@ -248,18 +259,29 @@ export class ProduceHandler {
 class ProduceRun {
   readonly call: ProduceCall;
   readonly #clock: Clock;
+  readonly #requests: RequestMeter;
+  readonly #startMs: number;
   readonly #results: (ProduceResult | undefined)[];
   readonly #done = new Deferred<readonly ProduceResult[]>();
   /** By position: what is known by then of why there is no answer. */
   readonly #reasons = new Map<number, () => ItemOutcome | undefined>();
   #missing: number;
   #timer: Timer | undefined;
+  /** When this broker's disk had the last batch that it has. */
+  #storedMs: number | undefined;
 
-  constructor(call: ProduceCall, clock: Clock) {
+  constructor(call: ProduceCall, deps: { readonly clock: Clock; readonly requests: RequestMeter }) {
     this.call = call;
-    this.#clock = clock;
+    this.#clock = deps.clock;
+    this.#requests = deps.requests;
+    this.#startMs = deps.clock.monotonicMs();
     this.#missing = call.partitions.length;
     this.#results = call.partitions.map(() => undefined);
+  }
+
+  /** A batch of it is as durable on this broker as its topic promises. */
+  storedHere(): void {
+    this.#storedMs = this.#clock.monotonicMs();
   }
 
   isSettled(position: number): boolean {
@@ -298,8 +320,20 @@ class ProduceRun {
   }
 
   #resolve(): void {
+    if (this.#done.isSettled) return;
     this.#timer?.cancel();
-    this.#done.resolve(this.#results.filter((result) => result !== undefined));
+    const results = this.#results.filter((result) => result !== undefined);
+    this.#measure(results.find(({ error }) => error !== "NONE")?.error ?? "NONE");
+    this.#done.resolve(results);
+  }
+
+  #measure(code: string): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#requests.count(API, code);
+    this.#requests.observe(API, "total", nowMs - this.#startMs);
+    if (this.#storedMs === undefined) return;
+    this.#requests.observe(API, "local", this.#storedMs - this.#startMs);
+    if (this.call.acks === -1) this.#requests.observe(API, "replication", nowMs - this.#storedMs);
   }
 }
 

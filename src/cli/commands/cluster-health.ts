@@ -11,8 +11,10 @@ import { CliContext, withGlobalOptions } from "../context.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 import { counted } from "../output.ts";
+import { checkLocalOptions, localHealth } from "./local-health.ts";
+import type { LocalHealthOptions } from "./local-health.ts";
 
-interface HealthOptions {
+interface HealthOptions extends LocalHealthOptions {
   readonly watch?: boolean;
   readonly exitWhenHealthy?: boolean;
   readonly interval: string;
@@ -37,7 +39,18 @@ export function addHealthCommand(cluster: Command, environment: CliEnvironment):
     .option("--exit-when-healthy", "look until all is well; with --watch, print what is found on the way")
     .option("--interval <duration>", "between looks", "2s")
     .option("--within <duration>", "how long --exit-when-healthy waits", "1m")
+    .option("--local", "ask the broker on this machine how it is, by its HTTP port, and no other")
+    .option("--ready", "with --local: only whether clients should come to it")
+    .option(
+      "--http <host:port>",
+      "with --local: its HTTP port (default: LOGRAFT_HTTP_HOST and LOGRAFT_HTTP_PORT, else 127.0.0.1:8080)",
+    )
     .action(async (options: HealthOptions, command: Command) => {
+      checkLocalOptions(options);
+      if (options.local === true) {
+        await localHealth(options, command, environment);
+        return;
+      }
       await CliContext.run(command, environment, async (context) => {
         await health(context, options);
       });

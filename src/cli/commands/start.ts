@@ -31,10 +31,10 @@ export function addStartCommand(program: Command, environment: CliEnvironment): 
       const { runDaemon } = await import("../../main.ts");
       const node = await runDaemon({ parsed, logLevel: options.logLevel, isJson }, parent?.signal ?? signal);
       const peer = parsed.config.listeners.find((listener) => listener.name === "PEER");
-      const { address, nodeId, clusterId, controllerId } = node;
+      const { address, nodeId, clusterId, controllerId, httpPort } = node;
       if (isJson) {
         const peerAddress = peer === undefined ? undefined : `${peer.host}:${peer.port}`;
-        output.line(JSON.stringify({ address, nodeId, clusterId, controllerId, peerAddress }));
+        output.line(JSON.stringify({ address, nodeId, clusterId, controllerId, peerAddress, httpPort }));
       } else {
         output.line(welcome(node));
       }

@@ -16,11 +16,14 @@ import type { Draining } from "./draining.ts";
 import { groupUnaryMethods } from "./group-service.ts";
 import { InjectedServer } from "./injected-server.ts";
 import { addLazyReflection } from "./lazy-reflection.ts";
+import { metered } from "./metered.ts";
 import { plainRecordMethods } from "./plain-records.ts";
 
 const CLIENT_SERVICE = "lograft.v1.ClientService";
 const ADMIN_SERVICE = "lograft.v1.AdminService";
 const GROUP_SERVICE = "lograft.v1.GroupService";
+/** The broker counts their appends itself, whichever way they come. */
+const COUNTED_AS_PRODUCE: ReadonlySet<string> = new Set(["ProduceUnary", "PublishUnary"]);
 
 export interface GrpcServerOptions {
   readonly maxMessageBytes: number;
@@ -55,9 +58,16 @@ export class GrpcServer {
       deps,
     );
     const streamOptions = { maxMessageBytes: options.maxMessageBytes };
+    const meter = { requests: deps.broker.requests, clock: deps.clock };
     const clientMethods: UntypedServiceImplementation = {
-      ...clientUnaryMethods({ ...deps, maxFetchBytes: options.maxMessageBytes / 2 }),
-      ...plainRecordMethods({ ...deps, draining: options.draining }),
+      ...metered(
+        {
+          ...clientUnaryMethods({ ...deps, maxFetchBytes: options.maxMessageBytes / 2 }),
+          ...plainRecordMethods({ ...deps, draining: options.draining }),
+        },
+        meter,
+        COUNTED_AS_PRODUCE,
+      ),
       Produce: grpcJsBidiHandler(options.produce, { ...streamOptions, budget: options.budget }, deps),
       Fetch: grpcJsBidiHandler(options.fetch, streamOptions, deps),
     };
@@ -65,9 +75,9 @@ export class GrpcServer {
       withPassThrough(protoService(CLIENT_SERVICE), ["Produce", "Fetch"]),
       clientMethods,
     );
-    this.#server.addService(protoService(ADMIN_SERVICE), adminMethods(deps));
+    this.#server.addService(protoService(ADMIN_SERVICE), metered(adminMethods(deps), meter));
     this.#server.addService(withPassThrough(protoService(GROUP_SERVICE), ["Membership"]), {
-      ...groupUnaryMethods(deps),
+      ...metered(groupUnaryMethods(deps), meter),
       Membership: grpcJsBidiHandler(options.membership, streamOptions, deps),
     });
     this.#health.addToServer(this.#server.server);
