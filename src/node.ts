@@ -2,8 +2,10 @@ import { operationError } from "./base/errors.ts";
 import type { Logger } from "./base/logger.ts";
 import { silentLogger } from "./base/logger.ts";
 import { Broker } from "./broker/broker.ts";
+import type { ClientAddress } from "./broker/broker.ts";
 import { peerEndpointOf, reachableAddress } from "./broker/metadata-options.ts";
 import type { PeerEndpoint } from "./broker/peer-endpoint.ts";
+import type { ClientListener } from "./metadata/records.ts";
 import type { Endpoint } from "./model/config-values.ts";
 import { parseBrokerConfig, PEER_LISTENER } from "./model/configs.ts";
 import type { BrokerConfig, ParsedBrokerConfig } from "./model/configs.ts";
@@ -94,10 +96,10 @@ export interface StartNodeOptions {
 export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOptions): Promise<StartedNode> {
   const { config } = parsed;
   const { logger } = options;
-  const listener = config.listeners.find(({ name }) => name !== PEER_LISTENER);
+  const listeners = config.listeners.filter(({ name }) => name !== PEER_LISTENER);
   const peerListener = config.listeners.find(({ name }) => name === PEER_LISTENER);
   const [dataDirectory] = config.logDirs;
-  if (listener === undefined || dataDirectory === undefined) {
+  if (listeners.length === 0 || dataDirectory === undefined) {
     throw operationError("CONFIG_INVALID", "listeners and log.dirs need one entry at least");
   }
   const platform = createNodePlatform();
@@ -126,14 +128,14 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
     connections["peer"] = () => peerServer?.connectionCount ?? 0;
   }
   const server = await Server.start(
-    { host: listener.host, port: listener.port, config, isDirectOnly },
+    { listeners, config, isDirectOnly },
     { broker, clock: platform.clock, logger },
   );
   opened.add(() => server.close({ graceMs: FAREWELL_MS }));
   connections["client"] = () => server.connectionCount;
   broker.takePart();
   health.started(broker);
-  const advertised = advertisedAddress(config, listener, server.port);
+  const advertised = advertisedAddress(config, listeners, server.ports);
   await broker.join(advertised, options.signal ?? new AbortController().signal);
   opened.keep();
   let closing: Promise<void> | undefined;
@@ -262,13 +264,19 @@ async function closeInOrder(parts: {
   }
 }
 
-/** What clients are told: advertised.listeners, else the listener, whose "all interfaces" no client can connect to. */
+/**
+ * What clients are told of each listener: advertised.listeners, else where it listens, whose "all interfaces" no client can
+ * connect to. `boundPorts`: the real ones, in the order of the listeners, of which there is one at least.
+ */
 function advertisedAddress(
   config: BrokerConfig,
-  listener: Endpoint,
-  boundPort: number,
-): { readonly host: string; readonly port: number } {
-  const advertised = config.advertisedListeners?.find(({ name }) => name === listener.name);
-  if (advertised !== undefined) return advertised;
-  return { host: reachableAddress(listener).host, port: listener.port === 0 ? boundPort : listener.port };
+  listeners: readonly Endpoint[],
+  boundPorts: readonly number[],
+): ClientAddress {
+  const addresses = listeners.map((listener, at): ClientListener => {
+    const advertised = config.advertisedListeners?.find(({ name }) => name === listener.name);
+    return advertised ?? { ...listener, host: reachableAddress(listener).host, port: boundPorts[at] ?? 0 };
+  });
+  const { host, port } = addresses[0] ?? { host: "localhost", port: 0 };
+  return addresses.length > 1 ? { host, port, listeners: addresses } : { host, port };
 }

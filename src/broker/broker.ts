@@ -4,6 +4,7 @@ import type { AlterConfigsCommand } from "../controller/configs.ts";
 import type { AddPartitionsCommand, NewTopic, TopicResult } from "../controller/topics.ts";
 import type { LogManager } from "../log/log-manager.ts";
 import type { MetadataImage } from "../metadata/image.ts";
+import type { ClientListener } from "../metadata/records.ts";
 import { describeBrokerConfig } from "../model/configs.ts";
 import type { ConfigRow, ParsedBrokerConfig } from "../model/configs.ts";
 import { randomClusterId, UUID_BYTES } from "../model/ids.ts";
@@ -44,6 +45,8 @@ export type { BrokerDeps, BrokerOptions } from "./broker-options.ts";
 export interface ClientAddress {
   readonly host: string;
   readonly port: number;
+  /** By listener, when there are several; the address above is that of the first. Default: there is one. */
+  readonly listeners?: readonly ClientListener[];
 }
 
 export type BrokerState = "starting" | "running" | "closing" | "closed";
@@ -126,7 +129,9 @@ export class Broker implements AsyncDisposable {
     const { brokerEpoch } = await Promise.race([
       node.join(
         {
-          ...advertised,
+          host: advertised.host,
+          port: advertised.port,
+          listeners: advertised.listeners ?? [],
           incarnationId: randomClusterId(this.#platform.random.bytes(UUID_BYTES)),
           directoryId: logs.directoryId,
           rack: config.rack ?? null,

@@ -198,8 +198,8 @@ export interface UpdateFeatureCall {
  * `signal`; ProtocolError NOT_CONTROLLER and those named below.
  */
 export interface ClusterOperations {
-  /** From memory. */
-  describeCluster(): ClusterDescription;
+  /** From memory, with the addresses of that listener, the one that the client came in on; default: the first of each. */
+  describeCluster(listener?: string): ClusterDescription;
   /** The leader's view when it is reachable, else this broker's own. */
   describeQuorum(signal: AbortSignal): Promise<QuorumDescription>;
   /** @throws ProtocolError DUPLICATE_VOTER, INVALID_VOTER_KEY (no caught-up observer), REASSIGNMENT_IN_PROGRESS. */

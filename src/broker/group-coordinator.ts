@@ -38,6 +38,7 @@ import { rangeAssignor } from "../coordinator/group/range-assignor.ts";
 import { uniformAssignor } from "../coordinator/group/uniform-assignor.ts";
 import { CoordinatorRuntime } from "../coordinator/runtime.ts";
 import type { Decide } from "../coordinator/runtime.ts";
+import { clientAddressOf } from "../metadata/client-address.ts";
 import { isServing } from "../metadata/image.ts";
 import type { MetadataDelta } from "../metadata/metadata-delta.ts";
 import type { BrokerConfig } from "../model/configs.ts";
@@ -160,9 +161,15 @@ export class GroupCoordinator {
     await this.#runtime.close();
   }
 
-  /** One answer for each group, in order. The first call of a cluster makes the offsets topic. */
-  async findCoordinator(groupIds: readonly string[]): Promise<readonly CoordinatorLocation[]> {
-    return Promise.all(groupIds.map((groupId) => this.#locate(groupId)));
+  /**
+   * One answer for each group, in order, with addresses of the listener that the client came in on (default: the first of
+   * each broker). The first call of a cluster makes the offsets topic.
+   */
+  async findCoordinator(
+    groupIds: readonly string[],
+    listener?: string,
+  ): Promise<readonly CoordinatorLocation[]> {
+    return Promise.all(groupIds.map((groupId) => this.#locate(groupId, listener)));
   }
 
   joinGroup(request: JoinGroupRequest, signal?: AbortSignal): Promise<JoinGroupResponse> {
@@ -323,7 +330,7 @@ export class GroupCoordinator {
     this.#topic.changed();
   }
 
-  async #locate(groupId: string): Promise<CoordinatorLocation> {
+  async #locate(groupId: string, listener: string | undefined): Promise<CoordinatorLocation> {
     try {
       const refusal = checkGroupId(groupId);
       if (refusal !== undefined) return { groupId, ...refusal, ...NOWHERE };
@@ -332,7 +339,7 @@ export class GroupCoordinator {
       const nodeId = await this.#topic.leaderOf(groupPartition(groupId, partitions.length), signal);
       const broker = this.#deps.metadata.image.broker(nodeId as NodeId);
       if (broker !== undefined && isServing(broker)) {
-        return { groupId, ...GROUP_SUCCESS, nodeId, host: broker.host, port: broker.port };
+        return { groupId, ...GROUP_SUCCESS, nodeId, ...clientAddressOf(broker, listener) };
       }
       const text = `broker ${nodeId}, the coordinator of the group, is down; try again`;
       return { groupId, error: "COORDINATOR_NOT_AVAILABLE", errorMessage: text, ...NOWHERE };

@@ -1,10 +1,15 @@
 import type { BrokerImage, MetadataImage } from "../metadata/image.ts";
 import { isActive, isServing } from "../metadata/image.ts";
-import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord } from "../metadata/records.ts";
+import type {
+  BrokerRegistrationRecord,
+  ClientListener,
+  FeatureRange,
+  MetadataRecord,
+} from "../metadata/records.ts";
 import type { NodeId } from "../model/ids.ts";
 import { PartitionChanges } from "./affected-partitions.ts";
 import type { PartitionEffects } from "./affected-partitions.ts";
-import { featureRefusal } from "./features.ts";
+import { featureRefusal, listenersRefusal } from "./features.ts";
 import { partitionPolicyOf } from "./partition-rules.ts";
 import { changeOf } from "./partition-change.ts";
 import type { PartitionRules } from "./partition-rules.ts";
@@ -47,7 +52,10 @@ export function decideRegister(
   const { broker, brokerEpoch } = command;
   const { nodeId } = broker;
   const before = image.broker(nodeId);
-  const refusal = directoryRefusal(before, command) ?? featureRefusal(image, broker.features);
+  const refusal =
+    directoryRefusal(before, command) ??
+    featureRefusal(image, broker.features) ??
+    (broker.listeners.length > 0 ? listenersRefusal(image) : undefined);
   if (refusal !== undefined) {
     return { records: [], response: { brokerEpoch: -1, isClean: false, ...NO_EFFECTS, ...refusal } };
   }
@@ -98,7 +106,8 @@ function isSameIdentity(before: BrokerImage, broker: BrokerIdentity): boolean {
     before.peerEndpoint === broker.peerEndpoint &&
     before.rack === broker.rack &&
     before.brokerHost === broker.brokerHost &&
-    isSameFeatures(before.features, broker.features)
+    isSameFeatures(before.features, broker.features) &&
+    isSameListeners(before.listeners, broker.listeners)
   );
 }
 
@@ -106,6 +115,16 @@ function isSameFeatures(a: ReadonlyMap<string, FeatureRange>, b: ReadonlyMap<str
   return (
     a.size === b.size &&
     [...a].every(([name, { min, max }]) => b.get(name)?.min === min && b.get(name)?.max === max)
+  );
+}
+
+function isSameListeners(a: readonly ClientListener[], b: readonly ClientListener[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ name, host, port }, at) => {
+      const other = b[at];
+      return other?.name === name && other.host === host && other.port === port;
+    })
   );
 }
 

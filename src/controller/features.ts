@@ -1,5 +1,6 @@
 import type { MetadataImage } from "../metadata/image.ts";
 import {
+  LISTENERS_LEVEL,
   METADATA_VERSION,
   METADATA_VERSIONS,
   metadataVersionOf,
@@ -50,12 +51,21 @@ export function featureRefusal(
 
 /** Why nothing can move or be drained in this cluster yet, or undefined when it can. `what` begins the sentence. */
 export function movementRefusal(image: MetadataImage, what: string): ItemOutcome | undefined {
+  return levelRefusal(image, what, MOVEMENT_LEVEL);
+}
+
+/** Why no broker of this cluster can have several listeners for clients yet, or undefined when it can. */
+export function listenersRefusal(image: MetadataImage): ItemOutcome | undefined {
+  return levelRefusal(image, "a broker can have several listeners for clients", LISTENERS_LEVEL);
+}
+
+function levelRefusal(image: MetadataImage, what: string, needed: number): ItemOutcome | undefined {
   const level = metadataVersionOf(image);
-  if (level >= MOVEMENT_LEVEL) return undefined;
+  if (level >= needed) return undefined;
   return failure(
     "UNSUPPORTED_VERSION",
-    `${what} from ${METADATA_VERSION} ${MOVEMENT_LEVEL} on, and this cluster works with ${level}; once every broker runs ` +
-      `a release that supports it, raise it: lograft features upgrade --feature ${METADATA_VERSION}=${MOVEMENT_LEVEL}`,
+    `${what} from ${METADATA_VERSION} ${needed} on, and this cluster works with ${level}; once every broker runs ` +
+      `a release that supports it, raise it: lograft features upgrade --feature ${METADATA_VERSION}=${needed}`,
   );
 }
 

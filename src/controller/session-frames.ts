@@ -1,6 +1,6 @@
 import { assertNever } from "../base/assert.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
-import type { FeatureRange } from "../metadata/records.ts";
+import type { ClientListener, FeatureRange } from "../metadata/records.ts";
 import type { NodeId } from "../model/ids.ts";
 import type { PeerAddress } from "../model/peer-address.ts";
 import {
@@ -26,9 +26,11 @@ export interface RegisterFrame {
   /** Broker epoch in the marker of the last clean shutdown; undefined: there was none. */
   readonly previousBrokerEpoch: number | undefined;
   readonly wasCleanShutdown: boolean;
-  /** Where clients reach it. */
+  /** Where clients reach it, unless they came in on a listener that has an address of its own. */
   readonly host: string;
   readonly port: number;
+  /** All listeners for clients when there are several; empty: there is one. */
+  readonly listeners: readonly ClientListener[];
   /** "host:port" where other brokers reach it; empty: a broker that stands alone. */
   readonly peerEndpoint: string;
   readonly rack: string | null;
@@ -100,7 +102,9 @@ export type ControllerFrame = RegisteredFrame | RefusedFrame | StateFrame | NotC
  *   "?" behind a byte that tells whether it is there):
  *
  *   1 register       nodeId i32, incarnationId, directoryId, previousBrokerEpoch? i64, wasCleanShutdown u8, host, port u16,
- *                    peerEndpoint, rack?, brokerHost?, features list of (name, min u16, max u16)
+ *                    peerEndpoint, rack?, brokerHost?, features list of (name, min u16, max u16). Of a broker with
+ *                    several listeners it has version 2, which a controller of release 0.4.0 does not take, and ends
+ *                    with the listeners list of (name, host, port u16)
  *   2 heartbeat      brokerEpoch i64, metadataOffset i64, loopAgeMs i64, diskAgeMs i64, wantsShutdown u8,
  *                    tail u8: bit 0 a state hash follows (offset i64, hash u32), bit 1 the disk is full. With bit 1
  *                    alone 12 bytes of 0 follow: a controller of release 0.3.0 takes any tail but 0 for a state hash,
@@ -111,12 +115,15 @@ export type ControllerFrame = RegisteredFrame | RefusedFrame | StateFrame | NotC
  *   6 notController  leader? (nodeId i32, directoryId, endpoint)
  */
 const VERSION = 1;
+/** Of a registration with several listeners, and of nothing else. */
+const LISTENERS_VERSION = 2;
 const TYPES = { register: 1, heartbeat: 2, registered: 3, refused: 4, state: 5, notController: 6 } as const;
 const HAS_STATE_HASH = 1;
 const IS_DISK_FULL = 2;
 
 export function encodeBrokerFrame(frame: BrokerFrame): Buffer {
-  const out = begin(frame.type);
+  const hasListeners = frame.type === "register" && frame.listeners.length > 0;
+  const out = begin(frame.type, hasListeners ? LISTENERS_VERSION : VERSION);
   switch (frame.type) {
     case "register":
       writeRegister(out, frame);
@@ -138,9 +145,10 @@ export function encodeBrokerFrame(frame: BrokerFrame): Buffer {
 /** @throws ProtocolError or LograftError CORRUPT_MESSAGE when the bytes are not a frame of a broker. */
 export function decodeBrokerFrame(bytes: Uint8Array): BrokerFrame {
   const reader = new ByteReader(bytes);
-  expectVersion(reader, VERSION, "session frame");
+  const hasListeners = bytes[0] === LISTENERS_VERSION && bytes[1] === TYPES.register;
+  expectVersion(reader, hasListeners ? LISTENERS_VERSION : VERSION, "session frame");
   const type = reader.uint8();
-  const frame = readBrokerFrame(reader, type);
+  const frame = readBrokerFrame(reader, type, hasListeners);
   reader.expectEnd();
   return frame;
 }
@@ -183,9 +191,9 @@ export function decodeControllerFrame(bytes: Uint8Array): ControllerFrame {
   return frame;
 }
 
-function begin(type: keyof typeof TYPES): ByteWriter {
+function begin(type: keyof typeof TYPES, version = VERSION): ByteWriter {
   const out = new ByteWriter(128);
-  out.uint8(VERSION);
+  out.uint8(version);
   out.uint8(TYPES[type]);
   return out;
 }
@@ -206,6 +214,12 @@ function writeRegister(out: ByteWriter, frame: RegisterFrame): void {
     out.uint16(min);
     out.uint16(max);
   });
+  if (frame.listeners.length === 0) return;
+  writeList(out, frame.listeners, ({ name, host, port }) => {
+    out.sizedUtf8(name);
+    out.sizedUtf8(host);
+    out.uint16(port);
+  });
 }
 
 function writeHeartbeatTail(out: ByteWriter, { stateHash, isDiskFull }: HeartbeatFrame): void {
@@ -225,10 +239,10 @@ function readHeartbeatTail(reader: ByteReader): Pick<HeartbeatFrame, "stateHash"
   return (tail & HAS_STATE_HASH) === 0 ? { isDiskFull } : { isDiskFull, stateHash };
 }
 
-function readBrokerFrame(reader: ByteReader, type: number): BrokerFrame {
+function readBrokerFrame(reader: ByteReader, type: number, hasListeners: boolean): BrokerFrame {
   switch (type) {
     case TYPES.register:
-      return readRegister(reader);
+      return readRegister(reader, hasListeners);
     case TYPES.heartbeat:
       return {
         type: "heartbeat",
@@ -244,7 +258,7 @@ function readBrokerFrame(reader: ByteReader, type: number): BrokerFrame {
   }
 }
 
-function readRegister(reader: ByteReader): RegisterFrame {
+function readRegister(reader: ByteReader, hasListeners: boolean): RegisterFrame {
   return {
     type: "register",
     nodeId: readNodeId(reader),
@@ -260,7 +274,19 @@ function readRegister(reader: ByteReader): RegisterFrame {
     features: mapOf(
       readList(reader, () => [reader.sizedUtf8(), { min: reader.uint16(), max: reader.uint16() }] as const),
     ),
+    listeners: hasListeners ? readListeners(reader) : [],
   };
+}
+
+/** There is no list of none: equal frames have equal bytes. */
+function readListeners(reader: ByteReader): readonly ClientListener[] {
+  const listeners = readList(reader, () => ({
+    name: reader.sizedUtf8(),
+    host: reader.sizedUtf8(),
+    port: reader.uint16(),
+  }));
+  if (listeners.length === 0) throw corrupt("a registration of version 2 names no listener");
+  return listeners;
 }
 
 function readControllerFrame(reader: ByteReader, type: number): ControllerFrame {

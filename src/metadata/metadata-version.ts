@@ -9,11 +9,15 @@ export const METADATA_VERSION = "metadata.version";
  *   1  release 0.2.0
  *   2  partitions can be on their way to other brokers, and brokers can be drained: bodies of Partition and BrokerChange
  *      that older releases cannot read, and stop at
+ *   3  brokers can have several listeners for clients: a body of BrokerRegistration that older releases stop at
  */
-export const METADATA_VERSIONS: FeatureRange = { min: 1, max: 2 };
+export const METADATA_VERSIONS: FeatureRange = { min: 1, max: 3 };
 
 /** From this level on a partition can move and a broker can be drained. */
 export const MOVEMENT_LEVEL = 2;
+
+/** From this level on a broker can have several listeners for clients. */
+export const LISTENERS_LEVEL = 3;
 
 /**
  * The level that records are written in. A cluster without one is new: this release is just founding it, at its newest.

@@ -5,8 +5,14 @@ import { topicIdFromBytes, topicIdToBytes, UUID_BYTES } from "../model/ids.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
 import type { LeaderEpoch } from "../model/offsets.ts";
 import { compareText } from "./image.ts";
-import { METADATA_VERSIONS, MOVEMENT_LEVEL } from "./metadata-version.ts";
-import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord, PartitionRecord } from "./records.ts";
+import { LISTENERS_LEVEL, METADATA_VERSIONS, MOVEMENT_LEVEL } from "./metadata-version.ts";
+import type {
+  BrokerRegistrationRecord,
+  ClientListener,
+  FeatureRange,
+  MetadataRecord,
+  PartitionRecord,
+} from "./records.ts";
 
 /*
  * Metadata records, back to back:
@@ -19,7 +25,8 @@ import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord, PartitionR
  *
  *   1 BrokerRegistration  nodeId i32, incarnationId text, directoryId text, brokerEpoch i64, clean u8, host text,
  *                         port u16, peerEndpoint text, rack optional text, brokerHost optional text,
- *                         features list of (name text, min u16, max u16) in order of their names
+ *                         features list of (name text, min u16, max u16) in order of their names, and from version 2
+ *                         listeners list of (name text, host text, port u16)
  *   2 Topic               topicId 16, name text
  *   3 Partition           topicId 16, partition i32, leader i32, leaderEpoch i32, partitionEpoch i32,
  *                         replicas, isr, elr, lastKnownElr, and from version 2 addingReplicas, removingReplicas:
@@ -39,7 +46,7 @@ import type { BrokerRegistrationRecord, FeatureRange, MetadataRecord, PartitionR
  */
 
 const RECORD_TYPES = {
-  BrokerRegistration: { type: 1, version: 1, oldest: 1 },
+  BrokerRegistration: { type: 1, version: 2, oldest: 1 },
   Topic: { type: 2, version: 0, oldest: 0 },
   Partition: { type: 3, version: 2, oldest: 1 },
   TopicConfig: { type: 4, version: 0, oldest: 0 },
@@ -124,12 +131,14 @@ function readRecord(reader: ByteReader, lists: Map<string, readonly NodeId[]>): 
  */
 function versionOf(record: MetadataRecord, metadataVersion: number): number {
   const { version } = RECORD_TYPES[record.type];
-  if (metadataVersion >= MOVEMENT_LEVEL) return version;
+  const canMove = metadataVersion >= MOVEMENT_LEVEL;
   switch (record.type) {
+    case "BrokerRegistration":
+      return metadataVersion >= LISTENERS_LEVEL || record.listeners.length > 0 ? version : 1;
     case "Partition":
-      return record.addingReplicas.length + record.removingReplicas.length > 0 ? version : 1;
+      return canMove || record.addingReplicas.length + record.removingReplicas.length > 0 ? version : 1;
     case "BrokerChange":
-      return record.isDrained ? version : 0;
+      return canMove || record.isDrained ? version : 0;
     default:
       return version;
   }
@@ -152,7 +161,7 @@ function unknownVersion(type: number, version: number, at: number): LograftError
 function writeBody(out: ByteWriter, record: MetadataRecord, version: number): void {
   switch (record.type) {
     case "BrokerRegistration":
-      writeRegistration(out, record);
+      writeRegistration(out, record, version);
       return;
     case "BrokerChange":
       out.int32(record.nodeId);
@@ -210,7 +219,7 @@ function readBody(
 ): MetadataRecord {
   switch (type) {
     case "BrokerRegistration":
-      return readRegistration(body);
+      return readRegistration(body, version);
     case "BrokerChange":
       return {
         type,
@@ -278,7 +287,7 @@ function readPartition(
   };
 }
 
-function writeRegistration(out: ByteWriter, record: BrokerRegistrationRecord): void {
+function writeRegistration(out: ByteWriter, record: BrokerRegistrationRecord, version: number): void {
   out.int32(record.nodeId);
   out.sizedUtf8(record.incarnationId);
   out.sizedUtf8(record.directoryId);
@@ -295,9 +304,16 @@ function writeRegistration(out: ByteWriter, record: BrokerRegistrationRecord): v
     out.uint16(min);
     out.uint16(max);
   }
+  if (version < 2) return;
+  out.uvarint(record.listeners.length);
+  for (const { name, host, port } of record.listeners) {
+    out.sizedUtf8(name);
+    out.sizedUtf8(host);
+    out.uint16(port);
+  }
 }
 
-function readRegistration(body: ByteReader): BrokerRegistrationRecord {
+function readRegistration(body: ByteReader, version: number): BrokerRegistrationRecord {
   return {
     type: "BrokerRegistration",
     nodeId: readNode(body),
@@ -311,7 +327,17 @@ function readRegistration(body: ByteReader): BrokerRegistrationRecord {
     rack: readOptional(body),
     brokerHost: readOptional(body),
     features: readFeatures(body),
+    listeners: version >= 2 ? readListeners(body) : [],
   };
+}
+
+function readListeners(body: ByteReader): readonly ClientListener[] {
+  const listeners: ClientListener[] = [];
+  // Ends at the body's end, whatever the count says.
+  for (let count = body.uvarint(); count > 0; count--) {
+    listeners.push({ name: body.sizedUtf8(), host: body.sizedUtf8(), port: body.uint16() });
+  }
+  return listeners;
 }
 
 function readFeatures(body: ByteReader): ReadonlyMap<string, FeatureRange> {

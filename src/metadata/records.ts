@@ -7,6 +7,14 @@ export interface FeatureRange {
   readonly max: number;
 }
 
+/** A listener of a broker, and where clients of that listener reach it. */
+export interface ClientListener {
+  /** Upper case, as in the broker's `listeners`. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
 /** A broker (re)joined. It starts fenced and not shutting down, whatever it was before (KIP-631). */
 export interface BrokerRegistrationRecord {
   readonly type: "BrokerRegistration";
@@ -19,9 +27,11 @@ export interface BrokerRegistrationRecord {
   readonly brokerEpoch: number;
   /** False: its last run did not end with a clean shutdown, so records that it had confirmed may be gone (H27). */
   readonly clean: boolean;
-  /** Where clients reach it. */
+  /** Where clients reach it, unless they came in on a listener that has an address of its own. */
   readonly host: string;
   readonly port: number;
+  /** All listeners for clients when there are several, in the order of its configuration; empty: there is one. */
+  readonly listeners: readonly ClientListener[];
   /** "host:port" where other brokers reach it; empty: a broker that stands alone. */
   readonly peerEndpoint: string;
   /** Its place (a rack, a zone); replicas are spread over them. */

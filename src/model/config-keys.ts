@@ -57,12 +57,12 @@ export const BROKER_CONFIG_KEYS = {
     "listeners",
     endpointsValue({ needsHost: false }),
     "CLIENT://:9092",
-    "The addresses to listen on: one for clients, and one named PEER for the other brokers of the cluster, without which this broker is a cluster of its own. Port 0 takes a free one.",
+    "The addresses to listen on: one or more for clients, and one named PEER for the other brokers of the cluster, without which this broker is a cluster of its own. Several for clients are for networks that reach this broker under different addresses: a client is told the addresses of the listener, by its name, that it came in on. Port 0 takes a free one.",
   ),
   advertisedListeners: optionalConfigKey(
     "advertised.listeners",
     endpointsValue({ needsHost: true }),
-    "The addresses that clients and other brokers are told to use, by the names in `listeners`. Without it: the addresses listened on.",
+    "The addresses that clients and other brokers are told to use, by the names in `listeners`. Without it, and for a name that it leaves out: the address listened on.",
   ),
   host: optionalConfigKey(
     "broker.host",

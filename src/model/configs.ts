@@ -220,12 +220,21 @@ function crossChecks(config: BrokerConfig): ConfigError[] {
   return errors;
 }
 
-/** One listener for clients, whatever its name, and at most the one for peers. */
+/** Most listeners for clients; each has a port, and a place in the registration of its broker. */
+const MAX_CLIENT_LISTENERS = 8;
+
+/** Listeners for clients, whatever their names, and at most the one for peers; on different ports, if not on any free ones. */
 function listenerErrors(config: BrokerConfig): ConfigError[] {
   const errors: ConfigError[] = [];
   const clients = config.listeners.filter(({ name }) => name !== PEER_LISTENER);
-  if (clients.length !== 1) {
-    const message = `listeners has ${clients.length} entries for clients; allowed: one, and one named ${PEER_LISTENER} for other brokers`;
+  if (clients.length === 0 || clients.length > MAX_CLIENT_LISTENERS) {
+    const message = `listeners has ${clients.length} entries for clients; allowed: 1 to ${MAX_CLIENT_LISTENERS}, and one named ${PEER_LISTENER} for other brokers`;
+    errors.push({ key: "listeners", message });
+  }
+  for (const [at, { name, host, port }] of config.listeners.entries()) {
+    const other = config.listeners.slice(0, at).find((one) => one.port === port && one.host === host);
+    if (port === 0 || other === undefined) continue;
+    const message = `listeners has ${other.name} and ${name} on port ${port}; allowed: each on a port of its own`;
     errors.push({ key: "listeners", message });
   }
   const names = new Set(config.listeners.map((listener) => listener.name));

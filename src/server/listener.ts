@@ -67,18 +67,24 @@ export class Listener {
 
   constructor(
     options: ListenerOptions,
-    deps: { readonly targets: ListenerTargets; readonly clock: Clock; readonly logger: Logger },
+    deps: {
+      readonly targets: ListenerTargets;
+      readonly clock: Clock;
+      readonly logger: Logger;
+      /** Counted together with those of other listeners. Default: of this one alone, by its options. */
+      readonly limits?: ConnectionLimits;
+    },
   ) {
     this.#options = { ...LISTENER_DEFAULTS, ...options } as ListenerOptions & typeof LISTENER_DEFAULTS;
     this.#targets = deps.targets;
     this.#clock = deps.clock;
     this.#logger = deps.logger;
-    this.#limits = new ConnectionLimits(this.#options);
+    this.#limits = deps.limits ?? new ConnectionLimits(this.#options);
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
     this.#server.on("connection", (socket) => this.#admit(socket));
   }
 
-  /** Open connections, of all protocols. */
+  /** Open connections, of all protocols and of all listeners that share its limits. */
   get connectionCount(): number {
     return this.#limits.openCount;
   }

@@ -86,6 +86,7 @@ export class MetadataProgram implements SimProgram {
             wasCleanShutdown: clean,
             host: `host${host.machine}`,
             port: 9092,
+            listeners: [],
             rack: null,
             brokerHost: null,
           },

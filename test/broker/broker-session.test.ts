@@ -68,6 +68,7 @@ beforeEach(() => {
         rack: null,
         brokerHost: null,
         features: new Map(),
+        listeners: [],
       },
     },
     {

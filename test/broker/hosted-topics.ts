@@ -128,6 +128,7 @@ function registered(node: NodeId, brokerEpoch: number): readonly MetadataRecord[
     rack: null,
     brokerHost: null,
     features: new Map(),
+    listeners: [],
   } as const;
   return [
     record,

@@ -121,15 +121,15 @@ describe("registration", () => {
   test("a broker that cannot work with what the cluster works with is refused", () => {
     const cluster = TestCluster.of(1);
     const levels = [
-      { type: "FeatureLevel", name: "metadata.version", level: 3 },
+      { type: "FeatureLevel", name: "metadata.version", level: 4 },
       { type: "FeatureLevel", name: "raft.version", level: 1 },
     ] as const;
     cluster.commit({ records: levels.slice(0, 1), response: undefined });
     const tooOld = cluster.register(2);
     expect(tooOld).toMatchObject({ error: "UNSUPPORTED_VERSION", brokerEpoch: -1 });
-    expect(tooOld.errorMessage).toContain("metadata.version 3 and the broker supports 1 to 2");
+    expect(tooOld.errorMessage).toContain("metadata.version 4 and the broker supports 1 to 3");
     cluster.commit({ records: levels.slice(1), response: undefined });
-    const features = new Map([["metadata.version", { min: 1, max: 3 }]]);
+    const features = new Map([["metadata.version", { min: 1, max: 4 }]]);
     expect(cluster.register(2, { broker: { features } }).errorMessage).toContain("raft.version 1");
     expect(cluster.state.broker(nodeId(2))).toBeUndefined();
   });

@@ -267,6 +267,7 @@ export class BenchBroker {
       rack: null,
       brokerHost: null,
       features: SUPPORTED_FEATURES,
+      listeners: [],
       ...fields,
     };
   }

@@ -203,8 +203,8 @@ test("topics grow, are configured and deleted through the controller", async () 
 
 test("a feature's answer has the range that the controller supports", async () => {
   const { bench } = await ControllerBench.of(1);
-  const request = { type: "updateFeature", name: "metadata.version", level: 2, isDryRun: true } as const;
-  expect((await bench.call(request)).result).toEqual({ name: "metadata.version", level: 2, min: 1, max: 2 });
+  const request = { type: "updateFeature", name: "metadata.version", level: 3, isDryRun: true } as const;
+  expect((await bench.call(request)).result).toEqual({ name: "metadata.version", level: 3, min: 1, max: 3 });
 });
 
 test("changes of the voters go to the quorum, and its view is read behind a barrier", async () => {

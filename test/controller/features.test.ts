@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { decideBootstrap, decideUpdateFeature, SUPPORTED_FEATURES } from "../../src/controller/features.ts";
 import { decideReassign } from "../../src/controller/reassignments.ts";
+import { nodeId } from "../../src/model/ids.ts";
 import { nodes } from "../metadata/arbitrary-history.ts";
 import { TestCluster, wish } from "./test-cluster.ts";
 
-/** A controller of a later release: the test brokers support metadata.version 1 to 2. */
+/** A controller of a later release: the test brokers support metadata.version 1 to 3. */
 const LATER = new Map([
-  ["metadata.version", { min: 1, max: 3 }],
+  ["metadata.version", { min: 1, max: 4 }],
   ["raft.version", { min: 1, max: 1 }],
 ]);
 
@@ -26,7 +27,7 @@ test("a new cluster begins with the highest levels of its first controller, once
   cluster.commit(decideBootstrap(cluster.state));
   expect(cluster.state.features).toEqual(
     new Map([
-      ["metadata.version", 2],
+      ["metadata.version", 3],
       ["raft.version", 1],
     ]),
   );
@@ -68,6 +69,27 @@ test("in a cluster that the last release founded nothing moves and nothing is dr
   expect(cluster.drain(1)).toMatchObject({ error: "NONE" });
 });
 
+test("a broker with several listeners is refused until the level says what becomes of them", () => {
+  const cluster = clusterAt(2);
+  const listeners = [
+    { name: "INSIDE", host: "inside", port: 9092 },
+    { name: "OUTSIDE", host: "outside", port: 19_092 },
+  ];
+  const offset = cluster.nextOffset;
+  const refused = cluster.register(3, { broker: { listeners } });
+  expect(refused).toMatchObject({ error: "UNSUPPORTED_VERSION", brokerEpoch: -1 });
+  expect(refused.errorMessage).toBe(
+    "a broker can have several listeners for clients from metadata.version 3 on, and this cluster works with 2; once " +
+      "every broker runs a release that supports it, raise it: lograft features upgrade --feature metadata.version=3",
+  );
+  expect(cluster.nextOffset).toBe(offset);
+  expect(cluster.register(4).error).toBe("NONE");
+
+  expect(update(cluster, "metadata.version", 3).error).toBe("NONE");
+  expect(cluster.register(3, { broker: { listeners } }).error).toBe("NONE");
+  expect(cluster.state.broker(nodeId(3))?.listeners).toEqual(listeners);
+});
+
 test("a level is raised when all brokers support it", () => {
   const cluster = clusterAt(1);
   expect(update(cluster, "metadata.version", 2)).toMatchObject({ error: "NONE", level: 2 });
@@ -90,16 +112,16 @@ test("the level that holds is not logged again", () => {
 test("a broker that cannot work with the level holds it up, fenced or not, and is named", () => {
   const cluster = clusterAt(1);
   cluster.fence(2);
-  const result = update(cluster, "metadata.version", 3);
+  const result = update(cluster, "metadata.version", 4);
   expect(result).toMatchObject({ error: "FEATURE_UPDATE_FAILED", level: 1 });
   expect(result.errorMessage).toContain("brokers 1, 2 cannot work with it");
 });
 
 test.each([
   ["ghost.version", 1, "there is no feature"],
-  ["metadata.version", 4, "supports 1 to 3"],
-  ["metadata.version", 0, "supports 1 to 3"],
-  ["metadata.version", 1.5, "supports 1 to 3"],
+  ["metadata.version", 5, "supports 1 to 4"],
+  ["metadata.version", 0, "supports 1 to 4"],
+  ["metadata.version", 1.5, "supports 1 to 4"],
   ["metadata.version", 1, "can only be raised"],
 ])("%s to %d is INVALID_UPDATE_VERSION", (name, level, text) => {
   const cluster = clusterAt(2);

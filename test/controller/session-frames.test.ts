@@ -7,6 +7,7 @@ import {
   encodeControllerFrame,
 } from "../../src/controller/session-frames.ts";
 import type { BrokerFrame, ControllerFrame } from "../../src/controller/session-frames.ts";
+import { nodeId } from "../../src/model/ids.ts";
 import { checkCodec, counts, nodeIds, texts } from "./codec-bench.ts";
 
 const uint16s = fc.nat({ max: 0xffff });
@@ -28,6 +29,7 @@ const brokerFrames: fc.Arbitrary<BrokerFrame> = fc.oneof(
     rack: fc.option(texts),
     brokerHost: fc.option(texts),
     features,
+    listeners: fc.array(fc.record({ name: texts, host: texts, port: uint16s }), { maxLength: 3 }),
   }),
   fc.record(
     {
@@ -76,6 +78,33 @@ test("frames of a broker come back as they were, and nothing else is taken", () 
   checkCodec(brokerFrames, encodeBrokerFrame, decodeBrokerFrame);
 });
 
+test("a registration has a version of its own only when it names listeners", () => {
+  const register = {
+    type: "register",
+    nodeId: nodeId(1),
+    incarnationId: "run",
+    directoryId: "directory",
+    previousBrokerEpoch: undefined,
+    wasCleanShutdown: true,
+    host: "host",
+    port: 9092,
+    peerEndpoint: "",
+    rack: null,
+    brokerHost: null,
+    features: new Map(),
+  } as const;
+  const before = encodeBrokerFrame({ ...register, listeners: [] });
+  const listeners = [{ name: "OUTSIDE", host: "outside", port: 19_092 }];
+  const now = encodeBrokerFrame({ ...register, listeners });
+  expect([before[0], now[0]]).toEqual([1, 2]);
+  // Behind the version it is the same, and the list.
+  expect(now.subarray(1, before.length)).toEqual(before.subarray(1));
+  now[0] = 1;
+  expect(() => decodeBrokerFrame(now)).toThrow();
+  before[0] = 2;
+  expect(() => decodeBrokerFrame(before)).toThrow();
+});
+
 test("frames of a controller come back as they were, and nothing else is taken", () => {
   checkCodec(controllerFrames, encodeControllerFrame, decodeControllerFrame);
 });
@@ -85,8 +114,9 @@ test("neither side takes the frames of the other", () => {
   expect(() => decodeBrokerFrame(registered)).toThrow("no frame that a broker sends");
   fc.assert(
     fc.property(brokerFrames, (frame) => {
+      const hasListeners = frame.type === "register" && frame.listeners.length > 0;
       expect(() => decodeControllerFrame(encodeBrokerFrame(frame))).toThrow(
-        "no frame that a controller sends",
+        hasListeners ? "has version 2" : "no frame that a controller sends",
       );
     }),
   );

@@ -33,7 +33,8 @@ export function registrationOf(
     peerEndpoint: `host-${id}:9093`,
     rack: null,
     brokerHost: null,
-    features: new Map([["metadata.version", { min: 1, max: 2 }]]),
+    features: new Map([["metadata.version", { min: 1, max: 3 }]]),
+    listeners: [],
     ...fields,
   };
 }

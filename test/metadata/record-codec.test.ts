@@ -29,6 +29,12 @@ const ONE_OF_EACH: readonly MetadataRecord[] = [
     ]),
   }),
   registrationOf(8, { clean: false, peerEndpoint: "", features: new Map() }),
+  registrationOf(9, {
+    listeners: [
+      { name: "INSIDE", host: "inside-ä", port: 9092 },
+      { name: "OUTSIDE", host: "::1", port: 65_535 },
+    ],
+  }),
   {
     type: "BrokerChange",
     nodeId: nodes(7)[0]!,
@@ -131,6 +137,17 @@ test("at metadata.version 1 records have the bytes of the last release, and come
   const [, latest] = [1, 2].map((level) => encodeMetadataRecords([PARTITION, change], level));
   expect(latest).toEqual(encodeMetadataRecords([PARTITION, change]));
   expect(latest).not.toEqual(bytes);
+});
+
+test("below metadata.version 3 the registration of a broker with one listener has the bytes of the last release", () => {
+  const one = registrationOf(7);
+  const now = encodeMetadataRecords([one]);
+  // The empty list at the end is one byte, of which only the length knows otherwise.
+  const before = Buffer.from(now.subarray(0, -1));
+  before[1] = 1;
+  before[2] = (now[2] ?? 0) - 1;
+  expect(encodeMetadataRecords([one], 2).toString("hex")).toBe(before.toString("hex"));
+  expect(decodeMetadataRecords(before)).toEqual([one]);
 });
 
 test("what only the latest body can say is said at any level (H19)", () => {

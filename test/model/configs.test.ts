@@ -102,10 +102,15 @@ describe("the broker's configuration", () => {
     expect(complaints({ "advertised.listeners": "CLIENT://host:1" })).toEqual([]);
   });
 
-  test("several directories or listeners are refused, not ignored", () => {
+  test("several directories, too many listeners and two on one port are refused, not ignored", () => {
     expect(complaints({ "log.dirs": "/a,/b" })).toEqual([expect.stringMatching(/log\.dirs has 2 entries/)]);
-    expect(complaints({ listeners: "A://:1,B://:2" })).toEqual([
-      expect.stringMatching(/listeners has 2 entries/),
+    expect(complaints({ listeners: "A://:1,B://:2" })).toEqual([]);
+    const nine = Array.from("ABCDEFGHI", (name, at) => `${name}://:${at + 1}`).join(",");
+    expect(complaints({ listeners: nine })).toEqual([expect.stringMatching(/listeners has 9 entries/)]);
+    expect(complaints({ listeners: "PEER://:1" })).toEqual([expect.stringMatching(/has 0 entries/)]);
+    expect(complaints({ listeners: "A://:0,B://:0" })).toEqual([]);
+    expect(complaints({ listeners: "A://:1,B://:1" })).toEqual([
+      expect.stringMatching(/has A and B on port 1/),
     ]);
   });
 });

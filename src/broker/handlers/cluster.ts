@@ -3,6 +3,7 @@ import type { Logger } from "../../base/logger.ts";
 import { SUPPORTED_FEATURES } from "../../controller/features.ts";
 import { reassignmentsOf } from "../../controller/reassignments.ts";
 import type { QuorumView } from "../../controller/voter-control.ts";
+import { clientAddressOf } from "../../metadata/client-address.ts";
 import type { BrokerImage } from "../../metadata/image.ts";
 import { nodeId } from "../../model/ids.ts";
 import type { QuorumNode } from "../../quorum/quorum-node.ts";
@@ -50,13 +51,15 @@ export class ClusterHandler implements ClusterOperations {
     this.#logger = deps.logger;
   }
 
-  describeCluster(): ClusterDescription {
+  describeCluster(listener?: string): ClusterDescription {
     const { quorum, image, nodeId: self } = this.#node;
     return {
       clusterId: this.#metadata.clusterId,
       controllerId: quorum.role.leader?.nodeId ?? -1,
       controllerEpoch: quorum.role.epoch,
-      brokers: Array.from(image.brokers(), describeBroker).sort((a, b) => a.nodeId - b.nodeId),
+      brokers: Array.from(image.brokers(), (broker) => describeBroker(broker, listener)).sort(
+        (a, b) => a.nodeId - b.nodeId,
+      ),
       features: describeFeatures(image.features),
       answeredBy: {
         nodeId: self,
@@ -172,13 +175,12 @@ export function notInClusterError(node: number): Error {
   );
 }
 
-function describeBroker(broker: BrokerImage): BrokerDescription {
-  const { nodeId: id, host, port, rack, brokerHost, peerEndpoint } = broker;
+function describeBroker(broker: BrokerImage, listener: string | undefined): BrokerDescription {
+  const { nodeId: id, rack, brokerHost, peerEndpoint } = broker;
   const { directoryId, incarnationId, brokerEpoch, isFenced, isShuttingDown, isDrained } = broker;
   return {
     nodeId: id,
-    host,
-    port,
+    ...clientAddressOf(broker, listener),
     rack: rack ?? "",
     brokerHost: brokerHost ?? "",
     peerEndpoint,

@@ -1,6 +1,7 @@
 import type { ItemOutcome } from "../../controller/result.ts";
 import { SUCCESS } from "../../controller/result.ts";
 import { unknownTopic } from "../../controller/topics.ts";
+import { clientAddressOf } from "../../metadata/client-address.ts";
 import { isServing } from "../../metadata/image.ts";
 import type { TopicImage } from "../../metadata/image.ts";
 import type { BrokerConfig } from "../../model/configs.ts";
@@ -18,6 +19,8 @@ export interface MetadataCall {
   readonly allTopics: boolean;
   /** Create the named ones that are missing, if the broker's configuration allows. */
   readonly allowAutoCreate: boolean;
+  /** The listener that the client came in on: it is told the addresses of that one. Default: the first of each broker. */
+  readonly listener?: string | undefined;
 }
 
 /** Where clients reach a broker. */
@@ -89,7 +92,11 @@ export class MetadataHandler {
       controllerId: leaderId ?? NO_NODE,
       brokers: Array.from(image.brokers())
         .filter(isServing)
-        .map(({ nodeId, host, port, rack }) => ({ nodeId, host, port, rack: rack ?? "" })),
+        .map((broker) => ({
+          nodeId: broker.nodeId,
+          ...clientAddressOf(broker, call.listener),
+          rack: broker.rack ?? "",
+        })),
       topics,
       features: image.features,
       maxBatchBytes: this.#config.messageMaxBytes,

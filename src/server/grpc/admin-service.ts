@@ -14,6 +14,8 @@ type TopicResult = Awaited<ReturnType<Broker["createPartitions"]>>;
 export function adminMethods(deps: {
   readonly broker: Broker;
   readonly logger: Logger;
+  /** The name of the listener that the calls come in on. */
+  readonly listener: string;
 }): UntypedServiceImplementation {
   const { broker } = deps;
   return {
@@ -89,7 +91,7 @@ export function adminMethods(deps: {
       () => ({ nodeId: broker.nodeId, configs: broker.describeBrokerConfig() }),
       deps,
     ),
-    ...clusterMethods({ cluster: broker.cluster, logger: deps.logger }),
+    ...clusterMethods({ cluster: broker.cluster, logger: deps.logger, listener: deps.listener }),
   };
 }
 

@@ -9,9 +9,14 @@ import type {
   MetadataResponse,
 } from "../../rpc/messages.ts";
 
-/** What a broker knows of the cluster, as the message of client.proto. */
-export async function metadataAnswer(broker: Broker, request: MetadataRequest): Promise<MetadataResponse> {
-  const cluster = await broker.metadata(request);
+/** What a broker knows of the cluster, for a client of that listener, as the message of client.proto. */
+export async function metadataAnswer(
+  broker: Broker,
+  request: MetadataRequest,
+  listener?: string,
+): Promise<MetadataResponse> {
+  const { topics, allTopics, allowAutoCreate } = request;
+  const cluster = await broker.metadata({ topics, allTopics, allowAutoCreate, listener });
   return {
     clusterId: cluster.clusterId,
     controllerId: cluster.controllerId,

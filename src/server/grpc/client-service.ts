@@ -23,13 +23,15 @@ import { unary } from "./unary.ts";
 export function clientUnaryMethods(deps: {
   readonly broker: Broker;
   readonly logger: Logger;
+  /** The name of the listener that the calls come in on. */
+  readonly listener: string;
   /** Largest unary answer, so that it passes the message limit of the lane. */
   readonly maxFetchBytes: number;
 }): UntypedServiceImplementation {
   const { broker } = deps;
   return {
     Metadata: unary<MetadataRequest, MetadataResponse>(
-      async (request) => metadataAnswer(broker, request),
+      async (request) => metadataAnswer(broker, request, deps.listener),
       deps,
     ),
     ProduceUnary: unary<ProduceRequest, ProduceResponse>(async (request) => {

@@ -10,11 +10,13 @@ import { unary } from "./unary.ts";
 export function clusterMethods(deps: {
   readonly cluster: ClusterOperations;
   readonly logger: Logger;
+  /** The name of the listener that the calls come in on. Default: brokers are told with their first addresses. */
+  readonly listener?: string;
 }): UntypedServiceImplementation {
-  const { cluster } = deps;
+  const { cluster, listener } = deps;
   return {
     DescribeCluster: unary<admin.DescribeClusterRequest, admin.DescribeClusterResponse>(
-      () => cluster.describeCluster(),
+      () => cluster.describeCluster(listener),
       deps,
     ),
     DescribeQuorum: unary<admin.DescribeQuorumRequest, admin.DescribeQuorumResponse>(

@@ -17,6 +17,8 @@ import type * as wire from "../../rpc/group-messages.ts";
 export interface Caller {
   /** The address, without a port. */
   readonly host: string;
+  /** The name of the listener that the call came in on; what is told of other brokers are addresses of that one. */
+  readonly listener?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -26,9 +28,10 @@ const MAX_ITEMS = 100_000;
 export async function findCoordinatorAnswer(
   broker: Broker,
   { groupIds }: wire.FindCoordinatorRequest,
+  { listener }: Pick<Caller, "listener"> = {},
 ): Promise<wire.FindCoordinatorResponse> {
   checkCount(groupIds, "group_ids");
-  const coordinators = await broker.groups.findCoordinator(groupIds);
+  const coordinators = await broker.groups.findCoordinator(groupIds, listener);
   return {
     coordinators: coordinators.map((one) => ({
       groupId: one.groupId,

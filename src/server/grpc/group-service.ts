@@ -10,12 +10,15 @@ import { unary } from "./unary.ts";
 export function groupUnaryMethods(deps: {
   readonly broker: Broker;
   readonly logger: Logger;
+  /** The name of the listener that the calls come in on. */
+  readonly listener: string;
 }): UntypedServiceImplementation {
+  const { listener } = deps;
   const serve = <Request, Response>(
     answer: (broker: Broker, request: Request, caller: Caller) => Promise<Response>,
   ): handleUnaryCall<Request, Response> =>
     unary<Request, Response>(
-      (request, signal, peer) => answer(deps.broker, request, { host: hostOfPeer(peer), signal }),
+      (request, signal, peer) => answer(deps.broker, request, { host: hostOfPeer(peer), listener, signal }),
       deps,
     );
   return {

@@ -26,6 +26,8 @@ const GROUP_SERVICE = "lograft.v1.GroupService";
 const COUNTED_AS_PRODUCE: ReadonlySet<string> = new Set(["ProduceUnary", "PublishUnary"]);
 
 export interface GrpcServerOptions {
+  /** The name of the listener that the connections come from: clients are told the addresses of that one. */
+  readonly listener: string;
   readonly maxMessageBytes: number;
   readonly config: BrokerConfig;
   readonly produce: StreamHandler;
@@ -35,7 +37,7 @@ export interface GrpcServerOptions {
   readonly draining: Draining;
 }
 
-/** Every service on @grpc/grpc-js, with health and reflection. It never listens: connections are given to it. */
+/** Every service on @grpc/grpc-js, with health and reflection, for one listener. It never listens: connections are given to it. */
 export class GrpcServer {
   readonly #server: InjectedServer;
   readonly #health = new HealthImplementation({
@@ -57,12 +59,13 @@ export class GrpcServer {
       },
       deps,
     );
+    const { listener } = options;
     const streamOptions = { maxMessageBytes: options.maxMessageBytes };
     const meter = { requests: deps.broker.requests, clock: deps.clock };
     const clientMethods: UntypedServiceImplementation = {
       ...metered(
         {
-          ...clientUnaryMethods({ ...deps, maxFetchBytes: options.maxMessageBytes / 2 }),
+          ...clientUnaryMethods({ ...deps, listener, maxFetchBytes: options.maxMessageBytes / 2 }),
           ...plainRecordMethods({ ...deps, draining: options.draining }),
         },
         meter,
@@ -75,9 +78,9 @@ export class GrpcServer {
       withPassThrough(protoService(CLIENT_SERVICE), ["Produce", "Fetch"]),
       clientMethods,
     );
-    this.#server.addService(protoService(ADMIN_SERVICE), metered(adminMethods(deps), meter));
+    this.#server.addService(protoService(ADMIN_SERVICE), metered(adminMethods({ ...deps, listener }), meter));
     this.#server.addService(withPassThrough(protoService(GROUP_SERVICE), ["Membership"]), {
-      ...metered(groupUnaryMethods(deps), meter),
+      ...metered(groupUnaryMethods({ ...deps, listener }), meter),
       Membership: grpcJsBidiHandler(options.membership, streamOptions, deps),
     });
     this.#health.addToServer(this.#server.server);

@@ -40,6 +40,7 @@ const registration = (brokerEpoch: number): MetadataRecord => ({
   rack: null,
   brokerHost: null,
   features: new Map(),
+  listeners: [],
 });
 
 const change = (brokerEpoch: number, isFenced: boolean): MetadataRecord => ({
