@@ -7,6 +7,7 @@ import { silentLogger } from "../src/base/logger.ts";
 import { groupPartition } from "../src/broker/offsets-topic.ts";
 import { GrpcTransport } from "../src/client/grpc-transport.ts";
 import { NodeClock } from "../src/platform/node/node-clock.ts";
+import { NodeRandom } from "../src/platform/node/node-random.ts";
 import { medianOf, printTable, round } from "./figures.ts";
 import { pidsOf, startCluster } from "./processes.ts";
 
@@ -40,7 +41,7 @@ const groups = groupsOfOnePartition(Number(options.groups));
 const rounds = Math.ceil(Number(options.commits) / (groups.length * partitionCount));
 const transport = new GrpcTransport(
   { lane: "direct", clientId: "bench" },
-  { clock: new NodeClock(), logger: silentLogger },
+  { clock: new NodeClock(), logger: silentLogger, random: new NodeRandom() },
 );
 const samples = { commits: [] as number[], outage: [] as number[] };
 

@@ -1,6 +1,9 @@
 import { operationError } from "./base/errors.ts";
+import { LeveledLogger } from "./base/leveled-logger.ts";
+import { LogLevels } from "./base/log-levels.ts";
+import type { LogLevelOptions } from "./base/log-levels.ts";
 import type { Logger } from "./base/logger.ts";
-import { silentLogger } from "./base/logger.ts";
+import { componentLogger, silentLogger } from "./base/logger.ts";
 import { Broker } from "./broker/broker.ts";
 import type { ClientAddress } from "./broker/broker.ts";
 import { peerEndpointOf, reachableAddress } from "./broker/metadata-options.ts";
@@ -17,6 +20,7 @@ import { NodeProcessStats } from "./platform/node/node-process-stats.ts";
 import { packageVersion } from "./platform/node/package-version.ts";
 import type { Platform } from "./platform/platform.ts";
 import { NodeHealth } from "./server/http/node-health.ts";
+import { LogLevelControl } from "./server/log-level-control.ts";
 import { PeerServer } from "./server/peer-server.ts";
 import { Server } from "./server/server.ts";
 
@@ -30,6 +34,7 @@ export interface StartBrokerOptions {
   readonly host?: string;
   /** Settings as in server.properties, such as `{"log.flush.policy": "os"}`. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Gets the lines that `log.level` and `log.levels` let through. Default: nothing is logged. */
   readonly logger?: Logger;
   /** @internal Every connection goes to the direct lane. */
   readonly isDirectOnly?: boolean;
@@ -84,6 +89,8 @@ export async function startBroker(options: StartBrokerOptions): Promise<RunningB
 /** How `startNode` is to run what the configuration says. */
 export interface StartNodeOptions {
   readonly logger: Logger;
+  /** What of it is written. Default: as the configuration says. */
+  readonly levels?: LogLevels;
   readonly isDirectOnly?: boolean;
   /** Gives up a start that waits for the rest of its cluster. */
   readonly signal?: AbortSignal;
@@ -95,7 +102,9 @@ export interface StartNodeOptions {
  */
 export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOptions): Promise<StartedNode> {
   const { config } = parsed;
-  const { logger } = options;
+  const levels = options.levels ?? new LogLevels(configuredLevels(config));
+  const fields = { nodeId: config.nodeId };
+  const logger = new LeveledLogger({ component: "broker", fields }, { sink: options.logger, levels });
   const listeners = config.listeners.filter(({ name }) => name !== PEER_LISTENER);
   const peerListener = config.listeners.find(({ name }) => name === PEER_LISTENER);
   const [dataDirectory] = config.logDirs;
@@ -108,9 +117,17 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
   const health = new NodeHealth();
   const connections: Record<string, () => number> = {};
   // First, and closed last: probes are to see a node that recovers, and one that stops.
-  const http = await openHttp(config, { platform, logger, health, connections });
+  const http = await openHttp(config, {
+    platform,
+    logger: componentLogger(logger, "http"),
+    health,
+    connections,
+  });
   if (http !== undefined) opened.add(() => http.close());
-  const outbound = peerListener === undefined ? undefined : connectPeers(platform, logger, () => broker.peer);
+  const outbound =
+    peerListener === undefined
+      ? undefined
+      : connectPeers(platform, componentLogger(logger, "peer"), () => broker.peer);
   if (outbound !== undefined) opened.add(() => outbound.close());
   const broker = await Broker.open(
     { config: parsed, peerEndpoint: peerEndpointOf(config), diskReserveBytes: DISK_RESERVE_BYTES },
@@ -122,14 +139,15 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
     const { host, port } = peerListener;
     peerServer = await PeerServer.start(
       { host, port, isDirectOnly },
-      { endpoint: broker.peer, clock: platform.clock, logger },
+      { endpoint: broker.peer, clock: platform.clock, logger: componentLogger(logger, "peer") },
     );
     opened.add(() => peerServer?.close({ graceMs: FAREWELL_MS }));
     connections["peer"] = () => peerServer?.connectionCount ?? 0;
   }
+  const logLevels = new LogLevelControl({ levels, logger });
   const server = await Server.start(
     { listeners, config, isDirectOnly },
-    { broker, clock: platform.clock, logger },
+    { broker, clock: platform.clock, logger: componentLogger(logger, "server"), logLevels },
   );
   opened.add(() => server.close({ graceMs: FAREWELL_MS }));
   connections["client"] = () => server.connectionCount;
@@ -154,6 +172,11 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** The levels that a broker starts with. */
+export function configuredLevels({ logLevel: level, logLevels }: BrokerConfig): LogLevelOptions {
+  return { level, levels: logLevels ?? new Map() };
 }
 
 interface OpenHttp {
@@ -212,7 +235,7 @@ interface OutboundPeers {
 function connectPeers(platform: Platform, logger: Logger, self: () => PeerEndpoint): OutboundPeers {
   const identity = (): PeerEndpoint => self();
   const deps = { clock: platform.clock, random: platform.random, logger };
-  const transport = new GrpcRaftTransport({ identity }, deps);
+  const transport = new GrpcRaftTransport({ identity }, { ...deps, logger: componentLogger(logger, "raft") });
   const channel = new GrpcControllerChannel({ identity }, deps);
   const leaderEndpoint = new GrpcLeaderEndpoint({ identity }, deps);
   return {

@@ -47,6 +47,12 @@ export class LograftError<Code extends string = string> extends Error {
     this.context = options.context ?? {};
     this.retriable = options.retriable ?? false;
   }
+
+  /** What a call to a broker is named in that broker's log; undefined where no call failed. */
+  get requestId(): string | undefined {
+    const { requestId } = this.context;
+    return typeof requestId === "string" ? requestId : undefined;
+  }
 }
 
 /** The operation-error constructor, with its closed list of codes. */

@@ -1,4 +1,6 @@
-/** Structured fields of a log line. */
+import type { LogComponent } from "./log-levels.ts";
+
+/** Structured fields of a log line. An error goes into `err`, as it is. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** One line per state change, never one per record. Implementations must not throw and must not block. */
@@ -7,7 +9,7 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** A logger that adds these fields to each of its lines. */
+  /** A logger that adds these fields to each of its lines. `component` also says whose level it obeys. */
   child(fields: LogFields): Logger;
 }
 
@@ -19,3 +21,8 @@ export const silentLogger: Logger = {
   error: () => undefined,
   child: () => silentLogger,
 };
+
+/** The logger of a part of the broker, which obeys the level of that part. */
+export function componentLogger(logger: Logger, component: LogComponent): Logger {
+  return logger.child({ component });
+}

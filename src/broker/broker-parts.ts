@@ -1,5 +1,6 @@
 import { Deferred } from "../base/deferred.ts";
 import { operationError } from "../base/errors.ts";
+import { componentLogger } from "../base/logger.ts";
 import type { LogManager } from "../log/log-manager.ts";
 import type { TopicImage } from "../metadata/image.ts";
 import type { MetadataDelta } from "../metadata/replay.ts";
@@ -75,6 +76,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
   if (directory === undefined)
     throw operationError("CONFIG_INVALID", "log.dirs names no directory; name one");
   const { platform, logger } = deps;
+  const ofReplication = componentLogger(logger, "replication");
   const failure = new Deferred<Error>();
   const self = { nodeId: nodeId(config.nodeId) };
   // The logs ask for settings of topics, and the metadata tells of changes, before there is a table to ask or to tell.
@@ -93,7 +95,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     { ...self, directory, config, sabotage: options.sabotage },
     {
       platform,
-      logger,
+      logger: componentLogger(logger, "log"),
       configOf: (topic) => hosted.table?.topic(topic)?.logConfig,
       highWatermarkOf: (topicPartition) => hosted.table?.committedEndOf(topicPartition),
       onFailure: (error) => failure.resolve(error),
@@ -111,7 +113,11 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     };
     const senders = new ReplicaSenders(
       {},
-      { clock: platform.clock, logger, replicas: { find: (...at) => find(hosted.replicas, ...at) } },
+      {
+        clock: platform.clock,
+        logger: ofReplication,
+        replicas: { find: (...at) => find(hosted.replicas, ...at) },
+      },
     );
     const onContactLost = (): void => hosted.table?.contactLost();
     const isDiskFull = (): boolean => fullDisk.isFull;
@@ -129,18 +135,18 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     const { clock, disk } = platform;
     const isrUpdates = new IsrUpdates(
       { ...self, lagTimeMs: config.replicaLagTimeMaxMs },
-      { metadata, clock, logger },
+      { metadata, clock, logger: ofReplication },
     );
     hosted.isrUpdates = isrUpdates;
     const repair = new ReplicaRepair(self, {
       metadata,
       clock,
-      logger,
+      logger: ofReplication,
       onRepaired: (partition) => hosted.replicas?.repaired(partition),
     });
     const watermarks = await WatermarkCheckpoint.open(
       { directory },
-      { disk, clock, logger, current: () => hosted.table?.highWatermarks() ?? [] },
+      { disk, clock, logger: ofReplication, current: () => hosted.table?.highWatermarks() ?? [] },
     );
     const table = new PartitionTable(
       { ...self, config, sabotage: options.sabotage },
@@ -148,7 +154,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
         image: node.image,
         logs,
         clock,
-        logger,
+        logger: ofReplication,
         highWatermarkOf: (topicPartition) => watermarks.of(topicPartition),
         isContactLost: () => node.isContactLost,
         onDamage: (partition) => repair.note(partition),
@@ -163,7 +169,7 @@ export async function assembleBroker(options: BrokerOptions, deps: BrokerDeps): 
     hosted.replicas = replicas;
     const groups = new GroupCoordinator(
       { ...self, config, sabotage: coordinatorSabotageOf(options.sabotage) },
-      { metadata, table, clock, random: platform.random, logger },
+      { metadata, table, clock, random: platform.random, logger: componentLogger(logger, "coordinator") },
     );
     hosted.groups = groups;
     for (const { topicPartition, topicId } of await findLeftovers(
@@ -273,7 +279,8 @@ function replicaManagerOf(
   node: MetadataNode,
   table: PartitionTable,
 ): ReplicaManager {
-  const { platform, logger, leaderEndpoint: endpoint } = deps;
+  const { platform, leaderEndpoint: endpoint } = deps;
+  const logger = componentLogger(deps.logger, "replication");
   const { clock, random } = platform;
   const { nodeId: self } = node;
   const identity = (): FollowerIdentity | undefined => {

@@ -229,7 +229,7 @@ export class BrokerSession {
 
   #onRefused(error: LograftError): void {
     if (error.retriable) {
-      this.#deps.logger.warn("the controller does not take this broker yet", { cause: error.message });
+      this.#deps.logger.warn("the controller does not take this broker yet", { err: error });
       this.#onEnd(error);
       return;
     }
@@ -238,7 +238,7 @@ export class BrokerSession {
   }
 
   #onEnd(cause: Error): void {
-    this.#deps.logger.debug("the session with the controller ended", { cause: errorMessage(cause) });
+    this.#deps.logger.debug("the session with the controller ended", { err: cause });
     this.#dropStream();
     this.#retryLater();
   }

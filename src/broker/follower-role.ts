@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.ts";
-import { errorMessage, LograftError } from "../base/errors.ts";
+import { LograftError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { EpochEnd } from "../log/leader-epoch-cache.ts";
 import type { AppendResult } from "../log/log-appender.ts";
@@ -131,7 +131,7 @@ export class FollowerRole implements FollowerReplica {
       // The log is offline then, and says so to whoever uses it.
       this.#logger.warn("the log start of a replica could not be moved", {
         partition: this.#name,
-        cause: errorMessage(error),
+        err: error,
       });
     });
   }

@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { isActive } from "../metadata/image.ts";
 import type { NodeId } from "../model/ids.ts";
@@ -148,7 +147,7 @@ export class IsrUpdates {
       if (this.#isClosed) return;
       logger.warn("changes of ISRs could not be asked for", {
         partitions: asked.length,
-        cause: errorMessage(error),
+        err: error,
       });
       this.#deps.clock.setTimer(RETRY_MS, () => {
         // Perhaps the controller has it, and perhaps it comes to it later.

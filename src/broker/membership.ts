@@ -1,6 +1,6 @@
 import { deadlineSignal, throwIfAborted } from "../base/abort.ts";
 import { Deferred } from "../base/deferred.ts";
-import { errorMessage, operationError } from "../base/errors.ts";
+import { operationError } from "../base/errors.ts";
 import type { LograftError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Controller } from "../controller/controller.ts";
@@ -108,7 +108,7 @@ export class Membership {
       }
     } catch (error: unknown) {
       this.#deps.logger.warn("this broker stops without having given its roles away", {
-        cause: errorMessage(error),
+        err: error,
       });
     }
   }

@@ -1,7 +1,7 @@
 import { deadlineSignal } from "../base/abort.ts";
 import { Deferred } from "../base/deferred.ts";
 import { LograftError, operationError } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
+import { componentLogger, type Logger } from "../base/logger.ts";
 import { Controller } from "../controller/controller.ts";
 import { decodeControllerRequest } from "../controller/request-codec.ts";
 import { encodeControllerResponse } from "../controller/response-codec.ts";
@@ -127,7 +127,7 @@ export class MetadataNode implements PeerEndpoint {
     const { platform, logger, transport, joinCluster } = deps;
     const quorum = await QuorumNode.open(options.quorum, {
       platform,
-      logger,
+      logger: componentLogger(logger, "quorum"),
       transport,
       joinCluster,
       stateMachine: publisher,
@@ -265,7 +265,7 @@ export class MetadataNode implements PeerEndpoint {
         checkpoint: () => this.#publisher.checkpoint,
         clock: platform.clock,
         random: platform.random,
-        logger,
+        logger: componentLogger(logger, "controller"),
         probe: (address, signal) => this.#probe(address, transport, signal),
       },
     );

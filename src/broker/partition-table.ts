@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { LogConfig } from "../log/log-config.ts";
 import type { MetadataImage, TopicImage } from "../metadata/image.ts";
@@ -311,7 +310,7 @@ export class PartitionTable {
           topic,
           partition,
           topicId,
-          reason: errorMessage(error),
+          err: error,
         });
       }
     }

@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Backoff } from "../base/backoff.ts";
 import type { MetadataImage, PartitionImage, TopicImage } from "../metadata/image.ts";
@@ -228,7 +227,7 @@ export class ReplicaManager implements LeaderReplicas {
       this.#logger.error("a partition cannot be followed", {
         topic: partition.topic,
         partition: partition.partition,
-        cause: errorMessage(error),
+        err: error,
       });
       this.#failed.set(key, partition);
       this.#retryLater();

@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { NodeId } from "../model/ids.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
@@ -70,7 +69,7 @@ export class ReplicaRepair {
     } catch (error: unknown) {
       this.#deps.logger.warn("damaged replicas could not be reported to the controller", {
         partitions: this.#damaged.size,
-        cause: errorMessage(error),
+        err: error,
       });
     }
     this.#isRunning = false;
@@ -116,7 +115,7 @@ export class ReplicaRepair {
     } catch (error: unknown) {
       // Its log is offline then, and its disk is not to be trusted.
       this.#damaged.delete(partition);
-      logger.error("a damaged replica could not be cut", { ...named(partition), cause: errorMessage(error) });
+      logger.error("a damaged replica could not be cut", { ...named(partition), err: error });
     }
   }
 }

@@ -1,4 +1,4 @@
-import { errorMessage, operationError } from "../base/errors.ts";
+import { operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { partitionDirName, PARTITION_METADATA_FILE } from "../log/file-names.ts";
 import type { LogConfig } from "../log/log-config.ts";
@@ -139,7 +139,7 @@ async function topicIdIn(
     // Whose data it is cannot be told, so it stays.
     deps.logger.warn("a partition's topic id cannot be read", {
       partitionDirectory,
-      cause: errorMessage(error),
+      err: error,
     });
     return undefined;
   }

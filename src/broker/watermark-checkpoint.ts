@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { formatOffsetCheckpoint, parseOffsetCheckpoint } from "../log/checkpoint-file.ts";
 import { offset } from "../model/offsets.ts";
@@ -92,7 +91,7 @@ export class WatermarkCheckpoint {
       this.#saved = text;
     } catch (error: unknown) {
       // Only a hint: the next save tries again.
-      this.#deps.logger.warn("the high watermarks could not be saved", { cause: errorMessage(error) });
+      this.#deps.logger.warn("the high watermarks could not be saved", { err: error });
     }
   }
 }

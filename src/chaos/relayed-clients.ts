@@ -3,6 +3,7 @@ import type { ClientTransport, UnaryCallOptions, UnaryMethod, UnaryMethods } fro
 import { LograftClient } from "../client/index.ts";
 import { GrpcTransport } from "../client/grpc-transport.ts";
 import { NodeClock } from "../platform/node/node-clock.ts";
+import { NodeRandom } from "../platform/node/node-random.ts";
 import type { ByteStream } from "../rpc/stream/byte-stream.ts";
 import type { ClusterProcess } from "./cluster-process.ts";
 import { Relay } from "./relay.ts";
@@ -13,7 +14,11 @@ export class RelayedTransport implements ClientTransport {
   readonly #ways: ReadonlyMap<string, string>;
 
   constructor(clientId: string, ways: ReadonlyMap<string, string>) {
-    const deps = { clock: new NodeClock({ keepsAlive: true }), logger: silentLogger };
+    const deps = {
+      clock: new NodeClock({ keepsAlive: true }),
+      logger: silentLogger,
+      random: new NodeRandom(),
+    };
     this.#inner = new GrpcTransport({ lane: "direct", clientId }, deps);
     this.#ways = ways;
   }

@@ -249,7 +249,7 @@ export class ClassicMember implements GroupMembership, HeartbeatResultListener {
       await abortable(this.#listener.onRevoke(partitions), deadline.signal);
       return true;
     } catch (error: unknown) {
-      this.#context.logger.warn("partitions were not given up in time", { error: errorMessage(error) });
+      this.#context.logger.warn("partitions were not given up in time", { err: error });
       return false;
     }
   }
@@ -367,7 +367,7 @@ export class ClassicMember implements GroupMembership, HeartbeatResultListener {
     try {
       await abortable(promise, deadline.signal);
     } catch (error: unknown) {
-      this.#context.logger.debug("a member is closed before it was done", { error: errorMessage(error) });
+      this.#context.logger.debug("a member is closed before it was done", { err: error });
     }
   }
 
@@ -380,7 +380,7 @@ export class ClassicMember implements GroupMembership, HeartbeatResultListener {
       await this.#calls.leave(timeoutMs);
     } catch (error: unknown) {
       // The session ends by itself.
-      this.#context.logger.debug("a member could not say that it leaves", { error: errorMessage(error) });
+      this.#context.logger.debug("a member could not say that it leaves", { err: error });
     }
   }
 

@@ -78,7 +78,7 @@ function readMember(
     if (!isLograftError(error)) throw error;
     context.logger.warn("the subscription of a member cannot be read; it gets nothing", {
       memberId,
-      error: error.message,
+      err: error,
     });
     return { memberId, groupInstanceId, subscription: NOTHING };
   }

@@ -69,7 +69,8 @@ export class LograftClient implements AsyncDisposable {
     const requestTimeoutMs = within("requestTimeoutMs", options.requestTimeoutMs ?? 30_000, 1, 2 ** 31);
     const retry = { ...DEFAULT_RETRY, ...options.retry };
     const transport =
-      options.transport ?? new GrpcTransport({ lane: options.lane ?? "direct", clientId }, { clock, logger });
+      options.transport ??
+      new GrpcTransport({ lane: options.lane ?? "direct", clientId }, { clock, logger, random });
     const metadata = new MetadataCache(
       {
         bootstrap: options.brokers,
@@ -136,7 +137,7 @@ export class LograftClient implements AsyncDisposable {
   readonly #onAbort = (): void => {
     // The owner of the signal wants an end now; failures of the flush are in the promises of the records.
     this.close().catch((error: unknown) => {
-      this.#context.logger.warn("closing on abort failed", { error: String(error) });
+      this.#context.logger.warn("closing on abort failed", { err: error });
     });
   };
 

@@ -4,10 +4,12 @@ import { answered, checked, itemError } from "./admin-calls.ts";
 import type { AdminCalls } from "./admin-calls.ts";
 import type { AdminOptions, ItemOptions, ValidateOptions } from "./admin-types.ts";
 import type {
+  BrokerLogLevels,
   ClusterDetails,
   DrainedBroker,
   ElectedLeader,
   FeatureLevel,
+  LogLevelChange,
   PartitionReassignment,
   PartitionState,
   QuorumDetails,
@@ -166,6 +168,19 @@ export class ClusterAdmin {
   /** Gives a broker back to use; leaders return to it by and by, or by `electLeaders`. */
   async undrainNode(nodeId: number, options: AdminOptions = {}): Promise<DrainedBroker> {
     return this.#calls.change("DrainBroker", { nodeId, isDrained: false }, options);
+  }
+
+  /** What a broker writes into its log, by component. */
+  logLevels(options: AddressedOptions = {}): Promise<BrokerLogLevels> {
+    return this.#calls.askAt(options.address, "LogLevels", { changes: [] }, options);
+  }
+
+  /**
+   * Changes what a broker writes into its log, until its next start; answers all of its levels. The broker notes the change
+   * in its log. @throws ProtocolError INVALID_REQUEST for a component or level that there is not; nothing is changed then.
+   */
+  setLogLevels(changes: readonly LogLevelChange[], options: AddressedOptions = {}): Promise<BrokerLogLevels> {
+    return this.#calls.askAt(options.address, "LogLevels", { changes }, options);
   }
 
   /**

@@ -143,6 +143,28 @@ export interface ReplicaCopy extends TopicPartitionRef {
   readonly leaderSizeBytes: number;
 }
 
+/** What a broker writes into its log of one of its components. */
+export interface ComponentLogLevel {
+  readonly component: string;
+  /** "debug", "info", "warn" or "error". */
+  readonly level: string;
+  /** As its configuration says, and as it is again after a restart. */
+  readonly configured: string;
+}
+
+/** A level for a component of a broker's log. */
+export interface LogLevelChange {
+  /** Such as "raft"; "all" for every component. */
+  readonly component: string;
+  readonly level: "debug" | "info" | "warn" | "error" | "default";
+}
+
+/** The levels of one broker's log. */
+export interface BrokerLogLevels {
+  readonly nodeId: number;
+  readonly levels: readonly ComponentLogLevel[];
+}
+
 /** Leaderships after a broker was drained or given back to use. */
 export interface DrainedBroker {
   /** Went to others. */

@@ -159,7 +159,7 @@ export class FetchLane implements ReaderLane {
       if (this.#stream === stream) this.#cut("the broker ended the fetch stream");
     });
     stream.onClose((status) => {
-      if (this.#stream === stream) this.#onLost(errorOfClose(status, this.address));
+      if (this.#stream === stream) this.#onLost(errorOfClose(status, this.address, stream));
     });
     return stream;
   }

@@ -1,7 +1,9 @@
 import { operationError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
 import { MEMBERSHIP_METHOD } from "../rpc/method-names.ts";
+import { REQUEST_ID_KEY, RequestIds } from "../rpc/request-id.ts";
 import type { ByteStream, RpcMetadata, StreamChannel } from "../rpc/stream/byte-stream.ts";
 import { DirectChannel } from "../rpc/stream/direct-channel.ts";
 import { GrpcJsChannel } from "../rpc/stream/grpc-js-channel.ts";
@@ -37,14 +39,17 @@ const MAX_ADDRESSES = 1000;
 export class GrpcTransport implements ClientTransport {
   readonly #options: GrpcTransportOptions;
   readonly #deps: { readonly clock: Clock; readonly logger: Logger };
-  readonly #metadata: RpcMetadata;
+  readonly #requestIds: RequestIds;
   readonly #channels = new Map<string, BrokerChannels>();
   #isClosed = false;
 
-  constructor(options: GrpcTransportOptions, deps: { readonly clock: Clock; readonly logger: Logger }) {
+  constructor(
+    options: GrpcTransportOptions,
+    deps: { readonly clock: Clock; readonly logger: Logger; readonly random: Random },
+  ) {
     this.#options = options;
     this.#deps = deps;
-    this.#metadata = new Map([["lograft-client-id", options.clientId]]);
+    this.#requestIds = RequestIds.ofClient(deps.random);
   }
 
   call<M extends UnaryMethod>(
@@ -58,14 +63,14 @@ export class GrpcTransport implements ClientTransport {
       method,
     );
     const { unary } = this.#channelsTo(address);
-    return callUnary(unary, definition, request, { ...options, metadata: this.#metadata });
+    return callUnary(unary, definition, request, { ...options, metadata: this.#newMetadata() });
   }
 
   openStream(address: string, method: string): ByteStream {
     const { memberships, streams } = this.#channelsTo(address);
     // Some hundred bytes every few seconds: the direct lane would win nothing and does not serve it.
     const lane = method === MEMBERSHIP_METHOD ? memberships : streams;
-    return lane.openStream(method, { metadata: this.#metadata });
+    return lane.openStream(method, { metadata: this.#newMetadata() });
   }
 
   close(): Promise<void> {
@@ -77,6 +82,13 @@ export class GrpcTransport implements ClientTransport {
     }
     this.#channels.clear();
     return Promise.resolve();
+  }
+
+  #newMetadata(): RpcMetadata {
+    return new Map([
+      ["lograft-client-id", this.#options.clientId],
+      [REQUEST_ID_KEY, this.#requestIds.next()],
+    ]);
   }
 
   #channelsTo(address: string): BrokerChannels {

@@ -107,7 +107,7 @@ export class HeartbeatStream {
       if (this.#stream === stream) this.#cut(address, "the broker ended the membership stream");
     });
     stream.onClose((status) => {
-      if (this.#stream === stream) this.#lose(errorOfClose(status, address));
+      if (this.#stream === stream) this.#lose(errorOfClose(status, address, stream));
     });
   }
 

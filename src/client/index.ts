@@ -50,11 +50,14 @@ export type {
 } from "./admin-types.ts";
 export type { AddressedOptions } from "./cluster-admin.ts";
 export type {
+  BrokerLogLevels,
   ClusterBroker,
   ClusterDetails,
+  ComponentLogLevel,
   DrainedBroker,
   ElectedLeader,
   FeatureLevel,
+  LogLevelChange,
   PartitionReassignment,
   PartitionState,
   QuorumDetails,

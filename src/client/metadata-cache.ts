@@ -253,7 +253,7 @@ export class MetadataCache {
       this.#backoff.reset();
     } catch (error: unknown) {
       this.#lastError = asLograftError(error);
-      this.#deps.logger.warn("metadata could not be had", { error: errorMessage(error) });
+      this.#deps.logger.warn("metadata could not be had", { err: error });
     }
     this.#isInFlight = false;
     if (this.#closing.signal.aborted) return;
@@ -320,7 +320,7 @@ export class MetadataCache {
         if (this.#closing.signal.aborted) throw error;
         this.#deps.logger.debug("a broker did not answer for metadata", {
           address,
-          error: errorMessage(error),
+          err: error,
         });
         failure = error;
       }

@@ -173,7 +173,7 @@ export class PartitionFeed implements FetcherListener, BatchSource, GroupHost {
   }
 
   onRetriedError(error: LograftError): void {
-    this.#context.logger.debug("a consumer tries again", { error: error.message });
+    this.#context.logger.debug("a consumer tries again", { err: error });
     this.emit("error", error);
   }
 

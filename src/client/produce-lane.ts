@@ -4,6 +4,7 @@ import type { Timer } from "../platform/clock.ts";
 import { errorFromStatus } from "../rpc/error-details.ts";
 import type { ProducePartition, ProducePartitionResult, ProduceResponse } from "../rpc/messages.ts";
 import { decodeProduceResponse, encodeProduceRequest } from "../rpc/produce-codec.ts";
+import { requestIdOf } from "../rpc/request-id.ts";
 import type { RpcStatus } from "../rpc/status.ts";
 import type { ByteStream } from "../rpc/stream/byte-stream.ts";
 import type { ClientContext } from "./client-context.ts";
@@ -115,7 +116,7 @@ export class ProduceLane implements PartitionLane {
       this.pump();
     });
     stream.onClose((status) => {
-      if (this.#stream === stream) this.#onLost(errorOfClose(status, this.address));
+      if (this.#stream === stream) this.#onLost(errorOfClose(status, this.address, stream));
     });
     this.#armDeadline();
   }
@@ -153,11 +154,14 @@ export class ProduceLane implements PartitionLane {
     const stream = this.#stream;
     if (stream === undefined) return;
     const correlationId = this.#nextCorrelationId++;
+    const streamId = requestIdOf(stream);
+    const requestId = streamId === "" ? undefined : `${streamId}#${correlationId}`;
     const partitions: ProducePartition[] = [];
     let sizeBytes = REQUEST_OVERHEAD_BYTES;
     for (const batch of batches) {
       const { topic, partition } = batch.partition;
       const leaderEpoch = this.#context.metadata.topic(topic)?.partitions[partition]?.leaderEpoch ?? -1;
+      batch.requestId = requestId;
       partitions.push({ topic, partition, leaderEpoch, records: batch.bytes ?? Buffer.alloc(0) });
       sizeBytes += batchBytes(batch);
     }
@@ -241,7 +245,11 @@ export class ProduceLane implements PartitionLane {
     const batches = [...this.#requests.values()].flatMap((request) => request.batches);
     this.#requests.clear();
     if (this.#isClosed) return;
-    this.#context.logger.debug("a produce stream ended", { address: this.address, error: error.message });
+    this.#context.logger.debug("a produce stream ended", {
+      address: this.address,
+      requestId: error.requestId,
+      err: error,
+    });
     this.#reopenTimer = this.#context.clock.setTimer(this.#backoff.nextMs(), () => {
       this.#reopenTimer = undefined;
       this.pump();
@@ -267,12 +275,21 @@ function resultOf(
 }
 
 /** A stream is lost whatever its status says; only a refusal by name is not worth another attempt. */
-export function errorOfClose(status: RpcStatus, address: string): LograftError {
-  const error = errorFromStatus(status);
+export function errorOfClose(
+  status: RpcStatus,
+  address: string,
+  stream: Pick<ByteStream, "metadata">,
+): LograftError {
+  const requestId = requestIdOf(stream);
+  const error = errorFromStatus(status, requestId);
   const isRefusal = !error.retriable && (status.details !== undefined || REFUSALS.has(error.code));
   if (isRefusal) return error;
   const message = status.message === "" ? "the stream was closed" : status.message;
-  return operationError("CONNECTION_FAILED", `${address}: ${message}`, { cause: error, retriable: true });
+  return operationError("CONNECTION_FAILED", `${address}: ${message}`, {
+    cause: error,
+    retriable: true,
+    context: requestId === "" ? {} : { requestId },
+  });
 }
 
 const REFUSALS: ReadonlySet<string> = new Set([

@@ -57,6 +57,8 @@ export class ProducerBatch<Partition> {
   session: ProducerSession | undefined;
   baseSequence = -1;
   attempts = 0;
+  /** Of the last attempt: what the broker's log calls it. */
+  requestId: string | undefined;
   /** Some attempt may have been written without our hearing of it; from then on a failure is "unknown" (H77). */
   isIndefinite = false;
   isResolved = false;

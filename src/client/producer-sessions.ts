@@ -1,5 +1,5 @@
 import { Backoff } from "../base/backoff.ts";
-import { errorMessage, type LograftError } from "../base/errors.ts";
+import { type LograftError } from "../base/errors.ts";
 import { isLograftError } from "./errors.ts";
 import type { ProducerEpoch, ProducerId } from "../model/offsets.ts";
 import type { Timer } from "../platform/clock.ts";
@@ -88,7 +88,7 @@ export class ProducerSessions {
     } else if (isLograftError(failure) && !failure.retriable) {
       this.#listener.onSessionRefused(failure);
     } else {
-      this.#context.logger.warn("no producer id could be had", { error: errorMessage(failure) });
+      this.#context.logger.warn("no producer id could be had", { err: failure });
       this.#timer = this.#context.clock.setTimer(this.#backoff.nextMs(), () => {
         this.#timer = undefined;
         void this.#ask(); // As above.

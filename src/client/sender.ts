@@ -293,7 +293,10 @@ export class Sender implements ProduceLaneListener, SessionListener {
       topic,
       partition,
       recordCount: batch.recordCount,
-      context: { attempts: batch.attempts },
+      context: {
+        attempts: batch.attempts,
+        ...(batch.requestId === undefined ? {} : { requestId: batch.requestId }),
+      },
       ...(batch.lastError === undefined
         ? {}
         : {

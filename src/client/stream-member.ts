@@ -1,6 +1,6 @@
 import { Backoff } from "../base/backoff.ts";
 import { Deferred } from "../base/deferred.ts";
-import { errorMessage, type LograftError } from "../base/errors.ts";
+import { type LograftError } from "../base/errors.ts";
 import { errorNameOf, type ErrorName, isRetriable, ProtocolError } from "../model/error-code.ts";
 import type { Timer } from "../platform/clock.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../rpc/group-messages.ts";
@@ -322,7 +322,7 @@ export class StreamMember implements GroupMembership, HeartbeatListener {
     this.#listener.onRevoke(partitions.list(), onGivenUp).then(
       () => done.resolve(true),
       (error: unknown) => {
-        this.#context.logger.warn("giving up partitions failed", { error: errorMessage(error) });
+        this.#context.logger.warn("giving up partitions failed", { err: error });
         done.resolve(false);
       },
     );
@@ -363,7 +363,7 @@ export class StreamMember implements GroupMembership, HeartbeatListener {
       await this.#calls.call("ConsumerGroupHeartbeat", request, { timeoutMs });
     } catch (error: unknown) {
       // The coordinator finds out by itself.
-      this.#context.logger.debug("a member could not say that it leaves", { error: errorMessage(error) });
+      this.#context.logger.debug("a member could not say that it leaves", { err: error });
     }
   }
 }

@@ -1,5 +1,5 @@
 import { throwIfAborted } from "../base/abort.ts";
-import { errorMessage, operationError } from "../base/errors.ts";
+import { operationError } from "../base/errors.ts";
 import type { Timer } from "../platform/clock.ts";
 import { AdminCalls } from "./admin-calls.ts";
 import type { ClientContext } from "./client-context.ts";
@@ -68,7 +68,7 @@ export class SubscribedTopics {
     try {
       matched = await this.#match(pattern);
     } catch (error: unknown) {
-      this.#context.logger.debug("topics could not be listed", { error: errorMessage(error) });
+      this.#context.logger.debug("topics could not be listed", { err: error });
     }
     if (this.#closing.signal.aborted || this.#subscription !== subscription) return;
     this.#timer = this.#schedule(subscription, pattern);

@@ -29,6 +29,8 @@ import type {
   ListReassignmentsResponse,
   ListTopicsRequest,
   ListTopicsResponse,
+  LogLevelsRequest,
+  LogLevelsResponse,
   ReassignPartitionsRequest,
   ReassignPartitionsResponse,
   RemoveVoterRequest,
@@ -109,6 +111,7 @@ export interface UnaryMethods {
     readonly request: UpdateFeatureRequest;
     readonly response: UpdateFeatureResponse;
   };
+  readonly LogLevels: { readonly request: LogLevelsRequest; readonly response: LogLevelsResponse };
   readonly FindCoordinator: {
     readonly request: group.FindCoordinatorRequest;
     readonly response: group.FindCoordinatorResponse;
@@ -187,6 +190,7 @@ export const UNARY_SERVICES: {
   ListReassignments: "AdminService",
   DrainBroker: "AdminService",
   UpdateFeature: "AdminService",
+  LogLevels: "AdminService",
   FindCoordinator: "GroupService",
   ConsumerGroupHeartbeat: "GroupService",
   JoinGroup: "GroupService",

@@ -156,7 +156,11 @@ export class BrokerSessions {
     const { response } = decided;
     const { brokerEpoch, isClean, error } = response;
     if (error !== "NONE") {
-      this.#deps.logger.warn("a broker was refused", { nodeId, error, cause: response.errorMessage });
+      this.#deps.logger.warn("a broker was refused", {
+        brokerId: nodeId,
+        error,
+        cause: response.errorMessage,
+      });
       this.#afterCommit(decided, () => this.#drop(stream, refusalOf(response)));
       return;
     }
@@ -165,7 +169,7 @@ export class BrokerSessions {
     stream.owner = nodeId;
     this.#liveness.begin({ nodeId, incarnationId, brokerEpoch }, stream.id);
     if (brokerEpoch !== knownEpoch) {
-      this.#report("info", "broker registered", response, { nodeId, brokerEpoch, isClean });
+      this.#report("info", "broker registered", response, { brokerId: nodeId, brokerEpoch, isClean });
     }
     this.#afterCommit(decided, () => stream.send({ type: "registered", brokerEpoch }));
   }
@@ -222,7 +226,7 @@ export class BrokerSessions {
     const decided = this.#change([{ nodeId, brokerEpoch, isFenced: true }]);
     const reason = "its heartbeats come, but its data loop or its disk stands still";
     this.#report("warn", "broker fenced", decided.response, {
-      nodeId,
+      brokerId: nodeId,
       brokerEpoch,
       reason,
       loopAgeMs,
@@ -251,9 +255,10 @@ export class BrokerSessions {
     if (!isFenced && wasAside === isAside) return undefined;
     const decided = this.#change([{ nodeId, brokerEpoch, isFenced: false, isShuttingDown: isAside }]);
     const { response } = decided;
-    if (isFenced) this.#report("info", "broker unfenced", response, { nodeId, brokerEpoch, isDiskFull });
-    else if (isAside) this.#report("warn", STEPS_ASIDE, response, { nodeId, brokerEpoch });
-    else this.#report("info", HAS_ROOM, response, { nodeId, brokerEpoch });
+    if (isFenced)
+      this.#report("info", "broker unfenced", response, { brokerId: nodeId, brokerEpoch, isDiskFull });
+    else if (isAside) this.#report("warn", STEPS_ASIDE, response, { brokerId: nodeId, brokerEpoch });
+    else this.#report("info", HAS_ROOM, response, { brokerId: nodeId, brokerEpoch });
     return decided;
   }
 
@@ -265,7 +270,7 @@ export class BrokerSessions {
     );
     const { response } = decided;
     this.#liveness.stopping(session);
-    if (!wasStopping) this.#report("info", "broker shuts down", response, { nodeId, brokerEpoch });
+    if (!wasStopping) this.#report("info", "broker shuts down", response, { brokerId: nodeId, brokerEpoch });
     this.#afterCommit(decided, () => this.#tell(stream, nodeId, response.mayShutDown));
   }
 
@@ -281,7 +286,7 @@ export class BrokerSessions {
     const message =
       `the metadata of broker ${nodeId} at offset ${offset} is not that of the controller; stop it, keep a copy of its ` +
       "quorum directory for analysis, and remove that directory so that it copies the metadata again";
-    this.#deps.logger.error(message, { nodeId, offset, hash });
+    this.#deps.logger.error(message, { brokerId: nodeId, offset, hash });
     this.#drop(stream, { code: "METADATA_CORRUPT", message, isRetriable: false });
     this.#liveness.expire(session);
   }
@@ -291,11 +296,14 @@ export class BrokerSessions {
     try {
       const changes = dead.map(({ nodeId, brokerEpoch }) => ({ nodeId, brokerEpoch, isFenced: true }));
       const { response } = this.#change(changes);
-      this.#report("warn", "brokers fenced", response, { nodeIds, reason: "their sessions ended" });
+      this.#report("warn", "brokers fenced", response, {
+        brokerIds: nodeIds,
+        reason: "their sessions ended",
+      });
       return true;
     } catch (error: unknown) {
       if (!(error instanceof LograftError)) throw error;
-      this.#deps.logger.warn("brokers could not be fenced yet", { nodeIds, cause: error.message });
+      this.#deps.logger.warn("brokers could not be fenced yet", { brokerIds: nodeIds, err: error });
       return false;
     }
   }
@@ -328,7 +336,7 @@ export class BrokerSessions {
       return;
     }
     const nodeId = stream.owner ?? null;
-    this.#deps.logger.warn("a session stream was ended", { nodeId, error: code, cause: message });
+    this.#deps.logger.warn("a session stream was ended", { brokerId: nodeId, error: code, cause: message });
     this.#drop(stream, { code, message, isRetriable: true });
   }
 

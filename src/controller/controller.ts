@@ -7,6 +7,7 @@ import type { NodeId } from "../model/ids.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import { BrokerSessions } from "./broker-sessions.ts";
+import { reportChange } from "./change-report.ts";
 import { decideCommand } from "./commands.ts";
 import type { CommandType } from "./commands.ts";
 import { DecisionLog, notControllerError } from "./decision-log.ts";
@@ -145,7 +146,9 @@ export class Controller {
       case "describeQuorum":
         return this.#describeQuorum(request, signal);
       default:
-        return this.#command(request.type, request, signal);
+        return this.#command(request.type, request, signal, (isDone) =>
+          reportChange(this.#logger, this.#deps.committed, request, isDone),
+        );
     }
   }
 
@@ -153,13 +156,21 @@ export class Controller {
     type: Type,
     request: RequestOf<Type>,
     signal: AbortSignal,
+    report: (isDone: (index: number) => boolean) => void,
   ): Promise<ControllerResponse> {
     const context = { rules: this.#options.rules, random: this.#deps.random };
-    const decided = this.#decisions.decide((image) => decideCommand(type, image, request, context));
+    let isChange = false;
+    const decided = this.#decisions.decide((image) => {
+      const decision = decideCommand(type, image, request, context);
+      isChange = decision.records.length > 0;
+      return decision;
+    });
     const { response, offset } = decided;
     if (response.ok) reportUncleanElections(this.#logger, response.uncleanElections);
     await abortable(decided.committed, signal);
     if (!response.ok) throw new ProtocolError(response.refusal.error, response.refusal.errorMessage);
+    const { result } = response;
+    if (isChange) report((index) => !Array.isArray(result) || isAccepted(result[index]));
     return responseOf(type, offset, response.result);
   }
 
@@ -190,7 +201,7 @@ export class Controller {
 
   /** The quorum also tells of it, now or later; what was decided ahead must not be built upon until then. */
   #onLost(cause: Error): void {
-    this.#logger.warn("what this controller proposed may not be committed", { cause: cause.message });
+    this.#logger.warn("what this controller proposed may not be committed", { err: cause });
     this.deactivate();
   }
 
@@ -201,7 +212,7 @@ export class Controller {
     } catch (error: unknown) {
       if (!(error instanceof LograftError)) throw error;
       // The next activation does it; until then the cluster works as one that uses no features.
-      this.#logger.warn("the first feature levels could not be logged", { cause: error.message });
+      this.#logger.warn("the first feature levels could not be logged", { err: error });
     }
   }
 }
@@ -213,6 +224,11 @@ function responseOf<Type extends ControllerRequest["type"]>(
 ): ControllerResponse {
   // Type and result belong together by this signature, which the compiler does not see through the union.
   return { type, offset, result } as ControllerResponse;
+}
+
+/** Of an answer that has an outcome for each item of its request. */
+function isAccepted(outcome: unknown): boolean {
+  return typeof outcome === "object" && outcome !== null && "error" in outcome && outcome.error === "NONE";
 }
 
 function tooManyError(waitingCount: number): LograftError {

@@ -59,7 +59,7 @@ export class LeaderBalancer {
       hasMore = response.hasMore;
     } catch (error: unknown) {
       if (!(error instanceof LograftError)) throw error;
-      logger.warn("preferred leaders could not be elected now", { cause: error.message });
+      logger.warn("preferred leaders could not be elected now", { err: error });
     }
     this.#arm(hasMore ? Math.min(NEXT_ENTRY_MS, this.#options.intervalMs) : this.#options.intervalMs);
   }

@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { BrokerImage, MetadataImage } from "../metadata/image.ts";
 import type { NodeId } from "../model/ids.ts";
@@ -156,8 +155,8 @@ export class Liveness {
       (error: unknown) => {
         if (abort.signal.aborted) return;
         this.#deps.logger.debug("could not ask whether a broker is gone", {
-          nodeId,
-          cause: errorMessage(error),
+          brokerId: nodeId,
+          err: error,
         });
       },
     );

@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 
@@ -21,7 +20,7 @@ export class BackgroundTasks {
     const timer = this.#clock.setTimer(delayMs, () => {
       this.#timers.delete(timer);
       const running = task()
-        .catch((error: unknown) => this.#logger.warn(`${what} failed`, { cause: errorMessage(error) }))
+        .catch((error: unknown) => this.#logger.warn(`${what} failed`, { err: error }))
         .finally(() => this.#running.delete(running));
       this.#running.add(running);
     });

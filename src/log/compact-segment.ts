@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import { lastOffsetOf, maxTimestampOf } from "../model/record-batch.ts";
 import { writeFully } from "../platform/disk.ts";
 import type { DiskFile } from "../platform/disk.ts";
@@ -98,7 +97,7 @@ export class CompactSegment {
     } catch (error: unknown) {
       logger.warn("a compacted copy that is not used could not be removed", {
         path,
-        cause: errorMessage(error),
+        err: error,
       });
     }
   }

@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Offset } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
@@ -159,10 +158,9 @@ export class CompactionPass {
       return await work();
     } catch (error: unknown) {
       this.#options.signal.throwIfAborted();
-      const cause = errorMessage(error);
       this.#deps.logger.warn("a log could not be compacted and is tried again in the next pass", {
         ...topicPartition,
-        cause,
+        err: error,
       });
       return "failed";
     }

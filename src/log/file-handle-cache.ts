@@ -1,5 +1,4 @@
 import { assert } from "../base/assert.ts";
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Disk, DiskFile } from "../platform/disk.ts";
 
@@ -145,7 +144,7 @@ export class FileHandleCache {
         // Whatever had to be durable was synced before; a failed close loses nothing but the descriptor.
         this.#logger.warn("a segment file could not be closed", {
           path: handle.file.path,
-          cause: errorMessage(error),
+          err: error,
         });
       })
       .finally(() => this.#closing.delete(closing));

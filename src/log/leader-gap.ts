@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { LeaderGap, LogCore } from "./log-core.ts";
 
 /**
@@ -28,7 +27,7 @@ export function noteGaps({ deps, options }: LogCore): void {
   deps.host.noteGaps(topicPartition).catch((error: unknown) => {
     deps.logger.warn("that a log has gaps could not be noted; a crash may take them for damage", {
       ...topicPartition,
-      cause: errorMessage(error),
+      err: error,
     });
   });
 }

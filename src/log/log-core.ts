@@ -297,7 +297,7 @@ export class LogCore {
       topic: topicPartition.topic,
       partition: topicPartition.partition,
       directory,
-      cause: errorMessage(cause),
+      err: cause,
     });
     this.queue?.rejectBehind(this.durableEndOffset, error);
     if (this.tail !== undefined) this.deps.tail.clear(this.tail);

@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { TopicId } from "../model/ids.ts";
 import { offset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
@@ -416,7 +415,7 @@ export class LogManager {
       try {
         await log.close();
       } catch (error: unknown) {
-        logger.error("a log could not be closed in order", { partition: key, cause: errorMessage(error) });
+        logger.error("a log could not be closed in order", { ...log.topicPartition, err: error });
         isClean = false;
       }
       ends.delete(key);
@@ -433,7 +432,7 @@ export class LogManager {
       }
     } catch (error: unknown) {
       logger.error("the clean stop could not be noted; the next start recovers", {
-        cause: errorMessage(error),
+        err: error,
       });
     }
     await this.#logDeps.files.close();

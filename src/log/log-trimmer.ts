@@ -197,6 +197,7 @@ export async function trimLog(
     await core.deps.disk.syncDir(core.directory);
     core.deps.host.removeLater(renamed, config.fileDeleteDelayMs);
     core.deps.logger.info("segments were deleted by retention", {
+      ...core.options.topicPartition,
       directory: core.directory,
       segments: count,
       logStartOffset: core.logStartOffset,

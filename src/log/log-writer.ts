@@ -228,9 +228,10 @@ export class LogWriter implements Flushable {
         : storageError(directory, errorMessage(error), error),
     );
     core.deps.logger.warn("an append failed; the log is cut back to its last good batch", {
+      ...core.options.topicPartition,
       directory,
       logEndOffset: core.logEndOffset,
-      cause: errorMessage(error),
+      err: error,
     });
     try {
       await this.#cutBack();
@@ -267,7 +268,11 @@ export class LogWriter implements Flushable {
     old.finishIndexes();
     this.releaseHandle();
     await this.#createSegment(core.logEndOffset);
-    core.deps.logger.debug("a segment was rolled", { path: old.logPath, sizeBytes: old.sizeBytes });
+    core.deps.logger.debug("a segment was rolled", {
+      ...core.options.topicPartition,
+      path: old.logPath,
+      sizeBytes: old.sizeBytes,
+    });
     const sealing = this.#seal(old, snapshot, core.logEndOffset).finally(() => this.#sealing.delete(sealing));
     this.#sealing.add(sealing);
   }
@@ -288,8 +293,9 @@ export class LogWriter implements Flushable {
         return;
       }
       core.deps.logger.warn("the indexes of a sealed segment were not written; a restart builds them again", {
+        ...core.options.topicPartition,
         path: segment.logPath,
-        cause: errorMessage(error),
+        err: error,
       });
     }
   }

@@ -1,7 +1,7 @@
-import { errorMessage, LograftError } from "../base/errors.ts";
+import { LograftError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Offset } from "../model/offsets.ts";
-import type { TopicPartitionKey } from "../model/topic-partition.ts";
+import { parseTopicPartitionKey, type TopicPartitionKey } from "../model/topic-partition.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { LogConfig } from "./log-config.ts";
@@ -62,7 +62,7 @@ export async function recoverPartitions(
       }
     } catch (error: unknown) {
       if (!(error instanceof LograftError)) throw error;
-      logger.error("a partition could not be recovered", { partition: key, cause: errorMessage(error) });
+      logger.error("a partition could not be recovered", { ...parseTopicPartitionKey(key), err: error });
     }
     done++;
     if (done % PROGRESS_EVERY === 0) {

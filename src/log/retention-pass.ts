@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
 import type { LogManagerDeps } from "./log-manager-options.ts";
 import type { PartitionLog } from "./partition-log.ts";
@@ -43,7 +42,7 @@ export class RetentionPass {
       } catch (error: unknown) {
         logger.warn("retention of a partition failed and is tried again later", {
           ...topicPartition,
-          cause: errorMessage(error),
+          err: error,
         });
       }
     }

@@ -1,4 +1,3 @@
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Offset } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
@@ -92,10 +91,9 @@ export class ScrubPass {
       } catch (error: unknown) {
         this.#options.signal.throwIfAborted();
         report.failedLogs++;
-        const cause = errorMessage(error);
         logger.warn("a log could not be scrubbed and is tried again in the next pass", {
           ...topicPartition,
-          cause,
+          err: error,
         });
       }
     }

@@ -20,6 +20,7 @@ import { CLEANER_CONFIG_KEYS } from "./cleaner-config-keys.ts";
 import { configKey, optionalConfigKey } from "./config-key.ts";
 import { GROUP_CONFIG_KEYS } from "./group-config-keys.ts";
 import { HTTP_CONFIG_KEYS } from "./http-config-keys.ts";
+import { LOG_LEVEL_KEYS } from "./log-level-keys.ts";
 import {
   addressListValue,
   booleanValue,
@@ -343,6 +344,7 @@ export const BROKER_CONFIG_KEYS = {
     "Memory for requests that are not answered yet; past it no connection is read until some are.",
   ),
   ...HTTP_CONFIG_KEYS,
+  ...LOG_LEVEL_KEYS,
   ...CLEANER_CONFIG_KEYS,
   ...GROUP_CONFIG_KEYS,
 } as const;

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { isLogComponent, isLogLevel, LOG_COMPONENTS, LOG_LEVELS } from "../base/log-levels.ts";
+import type { LogComponent, LogLevel } from "../base/log-levels.ts";
 
 /** What kind of text a key takes; shown in the documentation. */
 export type ConfigKind =
@@ -186,6 +188,16 @@ export function voterListValue(): ConfigValue<readonly VoterAddress[]> {
   );
 }
 
+/** Levels of components of the log, each once. */
+export function logLevelsValue(): ConfigValue<ReadonlyMap<LogComponent, LogLevel>> {
+  return makeValue(
+    "list",
+    `component:level, separated by commas, each component once; components: ${LOG_COMPONENTS.join(", ")}; levels: ${LOG_LEVELS.join(", ")}`,
+    parseLogLevels,
+    (value) => Array.from(value, ([component, level]) => `${component}:${level}`).join(","),
+  );
+}
+
 /** Two numbers of a bound are close only within one rule, so bounds are told as numbers with the unit's base. */
 function numberValue(
   kind: "integer" | "duration" | "size",
@@ -252,6 +264,17 @@ function parseVoters(text: string): readonly VoterAddress[] | undefined {
     voters.push({ nodeId, endpoint });
   }
   return voters.sort((a, b) => a.nodeId - b.nodeId);
+}
+
+function parseLogLevels(text: string): ReadonlyMap<LogComponent, LogLevel> | undefined {
+  const levels = new Map<LogComponent, LogLevel>();
+  for (const part of text.toLowerCase().split(",")) {
+    const [component = "", level = "", ...rest] = part.trim().split(":");
+    if (!isLogComponent(component) || !isLogLevel(level) || rest.length > 0) return undefined;
+    if (levels.has(component)) return undefined;
+    levels.set(component, level);
+  }
+  return levels;
 }
 
 function formatEndpoint({ name, host, port }: Endpoint): string {

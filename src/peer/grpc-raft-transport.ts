@@ -1,5 +1,4 @@
 import { throwIfAborted } from "../base/abort.ts";
-import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { NodeId } from "../model/ids.ts";
 import type { PeerAddress } from "../model/peer-address.ts";
@@ -108,7 +107,7 @@ export class GrpcRaftTransport implements RaftTransport {
       this.#unusable.add(key);
       this.#deps.logger.warn("a peer has no usable address", {
         peerId: to.nodeId,
-        reason: errorMessage(error),
+        err: error,
       });
       return undefined;
     }

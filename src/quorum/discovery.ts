@@ -94,7 +94,7 @@ export class Discovery {
       this.#told.set(endpoint, cause);
       logger[isForeign && isNews ? "warn" : "debug"]("a node of the quorum did not answer", {
         endpoint,
-        cause,
+        err: error,
       });
       return { endpoint, hello: undefined };
     }

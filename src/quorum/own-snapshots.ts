@@ -109,7 +109,7 @@ export class OwnSnapshots {
     if (error instanceof LograftError && error.code === "DISK_FULL") {
       this.#retryAtMs = platform.clock.monotonicMs() + RETRY_MS;
       logger.warn("no room for a snapshot of the metadata; it is tried again later", {
-        cause: error.message,
+        err: error,
       });
     } else {
       onFailure(wrapped("a snapshot of the metadata could not be written", error));

@@ -4,6 +4,7 @@ import { Deferred } from "../base/deferred.ts";
 import { errorMessage, operationError } from "../base/errors.ts";
 import type { LograftError } from "../base/errors.ts";
 import type { Histogram } from "../base/histogram.ts";
+import { componentLogger } from "../base/logger.ts";
 import type { NodeId } from "../model/ids.ts";
 import type { RaftMessage, RaftStatus, ReplicaId } from "../raft/types.ts";
 import { AddressBook } from "./address-book.ts";
@@ -67,7 +68,8 @@ export class QuorumNode {
   #closing: Promise<void> | undefined;
 
   private constructor(options: QuorumOptions, deps: QuorumDeps, storage: QuorumStorage, room: DiskRoom) {
-    const { platform, logger, transport, stateMachine } = deps;
+    const { platform, transport, stateMachine } = deps;
+    const logger = componentLogger(deps.logger, "raft");
     const { identity } = storage;
     this.#options = options;
     this.#deps = deps;
@@ -382,7 +384,7 @@ export class QuorumNode {
   }
 
   #onFailure(error: Error): void {
-    this.#deps.logger.error("this node of the metadata quorum stops", { cause: errorMessage(error) });
+    this.#deps.logger.error("this node of the metadata quorum stops", { err: error });
     this.#ticker.stop();
     this.#rejectWaiting(error);
     if (this.#watch.update(this.status, true)) this.#tellRole();

@@ -110,7 +110,7 @@ class StorageOpener {
     logger.error(
       "the metadata of this node cannot be trusted: it is set aside and fetched again from the other nodes",
       {
-        cause: cause.message,
+        err: cause,
         setAside: aside(this.#storePath),
         newDirectoryId: directoryId,
         ...cause.context,

@@ -197,7 +197,7 @@ export class RaftDriver {
     if (this.#failure !== undefined) return;
     await this.mirror().catch((error: unknown) => {
       // The mirror then tells of an earlier time, which it may.
-      this.#deps.logger.warn("the metadata mirror could not be written", { cause: String(error) });
+      this.#deps.logger.warn("the metadata mirror could not be written", { err: error });
     });
   }
 
@@ -308,7 +308,7 @@ export class RaftDriver {
     read.catch((error: unknown) => {
       // Raft asks again when no answer comes.
       if (error instanceof LograftError) {
-        this.#deps.logger.warn("a part of a snapshot could not be read", { cause: error.message });
+        this.#deps.logger.warn("a part of a snapshot could not be read", { err: error });
       } else if (!this.#stopping.signal.aborted) {
         this.fail(wrapped("a snapshot could not be read", error));
       }

@@ -340,7 +340,7 @@ export class Fetcher {
       if (!this.#isCurrent(partition)) return;
       this.#logger.error("a replica has stopped: its log has failed", {
         ...partition.fields,
-        cause: errorMessage(error),
+        err: error,
       });
       this.#stop(partition);
       return;

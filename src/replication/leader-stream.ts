@@ -117,7 +117,7 @@ export class LeaderStream {
       logger.warn("a replica stream has ended and will be opened again", {
         leader: nodeId,
         endpoint,
-        cause: cause.message,
+        err: cause,
       });
     }
     this.#leave();

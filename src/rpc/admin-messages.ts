@@ -402,3 +402,27 @@ export interface UpdateFeatureResponse {
   /** Null only from a server that breaks the protocol. */
   readonly feature: FeatureDescription | null;
 }
+
+/** lograft.v1.LogLevelsRequest. */
+export interface LogLevelsRequest {
+  readonly changes: readonly LogLevelChange[];
+}
+
+/** lograft.v1.LogLevelChange. */
+export interface LogLevelChange {
+  readonly component: string;
+  readonly level: string;
+}
+
+/** lograft.v1.LogLevelsResponse. */
+export interface LogLevelsResponse {
+  readonly nodeId: number;
+  readonly levels: readonly ComponentLogLevel[];
+}
+
+/** lograft.v1.ComponentLogLevel. */
+export interface ComponentLogLevel {
+  readonly component: string;
+  readonly level: string;
+  readonly configured: string;
+}

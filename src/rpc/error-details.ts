@@ -3,7 +3,9 @@ import { errorCodeOf, isErrorName, ProtocolError, type ErrorName } from "../mode
 import type { ErrorInfo } from "./messages.ts";
 import { ProtoReader } from "./proto-wire.ts";
 import { ProtoWriter } from "./proto-writer.ts";
+import { requestIdOf } from "./request-id.ts";
 import { RPC_CODES, rpcStatus, type RpcCodeName, type RpcStatus } from "./status.ts";
+import type { ByteStream } from "./stream/byte-stream.ts";
 
 /*
  * Errors of whole calls travel as a gRPC status whose details are a google.rpc.Status holding one ErrorInfo:
@@ -61,36 +63,54 @@ export function decodeErrorDetails(details: Buffer): ErrorInfo | undefined {
   return undefined;
 }
 
+/** What a status says beside the error. */
+export interface StatusOptions {
+  /** -1, the default: nobody is known. */
+  readonly leaderId?: number | undefined;
+  /** Of the call that failed; empty, the default: it has none. */
+  readonly requestId?: string;
+}
+
 /** The status that tells a client of a failed call. Errors that are not ours say nothing of their inside. */
-export function statusFromError(error: unknown, leaderId = -1): RpcStatus {
+export function statusFromError(error: unknown, options: StatusOptions = {}): RpcStatus {
+  const { leaderId = -1, requestId = "" } = options;
+  const named = requestId === "" ? {} : { requestId };
   if (!isLograftError(error)) {
-    return statusOf("UNKNOWN_SERVER_ERROR", "INTERNAL", "the broker failed to handle the call; see its log", {
-      retriable: false,
-      leaderId,
-      context: {},
-    });
+    const where = requestId === "" ? "see its log" : `see its log, request ${requestId}`;
+    const text = `the broker failed to handle the call; ${where}`;
+    return statusOf("UNKNOWN_SERVER_ERROR", "INTERNAL", text, { retriable: false, leaderId, context: named });
   }
   return statusOf(error.code, rpcCodeOf(error.code), error.message, {
     retriable: error.retriable,
     leaderId,
-    context: textContext(error.context),
+    context: { ...textContext(error.context), ...named },
   });
+}
+
+/** The same for a stream, with its id. */
+export function statusOnStream(
+  error: unknown,
+  stream: Pick<ByteStream, "metadata">,
+  leaderId?: number,
+): RpcStatus {
+  return statusFromError(error, { leaderId, requestId: requestIdOf(stream) });
 }
 
 /**
  * The error that a failed call is for its caller: by its details, else by its gRPC code. `context.isRefused` is true when
- * nobody listens at the address.
+ * nobody listens at the address; `requestId` is what the caller sent along, if it did.
  */
-export function errorFromStatus(status: RpcStatus): LograftError {
+export function errorFromStatus(status: RpcStatus, requestId = ""): LograftError {
+  const named = requestId === "" ? {} : { requestId };
   const info = status.details === undefined ? undefined : decodeErrorDetails(status.details);
   if (info !== undefined && info.errorName !== "") {
     const { errorName: name, retriable } = info;
-    const context = { ...info.context, leaderId: info.leaderId, rpcCode: status.code };
+    const context = { ...named, ...info.context, leaderId: info.leaderId, rpcCode: status.code };
     if (isErrorName(name)) return new ProtocolError(name, status.message, { retriable, context });
     return new LograftError(name, status.message, { retriable, context });
   }
   const isRefused = status.connection === "refused" ? { isRefused: true } : {};
-  const context = { rpcCode: status.code, ...isRefused };
+  const context = { ...named, rpcCode: status.code, ...isRefused };
   const plain = PLAIN_STATUS_ERRORS[status.code];
   if (plain === undefined) return new ProtocolError("UNKNOWN_SERVER_ERROR", status.message, { context });
   if (isErrorName(plain)) return new ProtocolError(plain, status.message, { context });

@@ -5,9 +5,12 @@ import { operationError } from "../base/errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { errorFromStatus } from "./error-details.ts";
 import { protoService } from "./load-proto.ts";
+import { requestIdOf } from "./request-id.ts";
 import { RPC_CODES } from "./status.ts";
 import type { RpcMetadata } from "./stream/byte-stream.ts";
 import { fromGrpcJsStatus, toGrpcJsMetadata } from "./stream/grpc-js-metadata.ts";
+
+const NO_METADATA: RpcMetadata = new Map();
 
 /** Every unary call has a deadline (H73). */
 export interface UnaryOptions {
@@ -52,7 +55,7 @@ export function callUnary<Request, Response>(
   request: Partial<Request>,
   options: UnaryOptions,
 ): Promise<Response> {
-  const { signal } = options;
+  const { signal, metadata = NO_METADATA } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(abortReason(signal));
@@ -64,12 +67,12 @@ export function callUnary<Request, Response>(
       method.responseDeserialize,
       // proto-loader fills in what is missing.
       request as Request,
-      toGrpcJsMetadata(options.metadata ?? new Map()),
+      toGrpcJsMetadata(metadata),
       { deadline: target.clock.wallMs() + options.timeoutMs },
       (error: ServiceError | null, response?: Response) => {
         signal?.removeEventListener("abort", onAbort);
         if (signal?.aborted === true && error?.code === RPC_CODES.CANCELLED) reject(abortReason(signal));
-        else if (error !== null) reject(errorFromStatus(fromGrpcJsStatus(error)));
+        else if (error !== null) reject(errorFromStatus(fromGrpcJsStatus(error), requestIdOf({ metadata })));
         else if (response !== undefined) resolve(response);
         else reject(operationError("CONNECTION_FAILED", `${method.path} was answered without a message`));
       },

@@ -13,6 +13,7 @@ import { membershipStreamHandler } from "./grpc/membership-stream.ts";
 import { produceStreamHandler } from "./grpc/produce-stream.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
 import { Listener, LISTENER_DEFAULTS } from "./listener.ts";
+import type { LogLevelControl } from "./log-level-control.ts";
 
 /** Room beside the records in a message: names, offsets, the other fields. */
 const ENVELOPE_BYTES = 1024 * 1024;
@@ -65,7 +66,12 @@ export class Server {
   /** Listens on all of them, or on none. @throws LograftError ADDRESS_IN_USE. */
   static async start(
     options: ServerOptions,
-    deps: { readonly broker: Broker; readonly clock: Clock; readonly logger: Logger },
+    deps: {
+      readonly broker: Broker;
+      readonly clock: Clock;
+      readonly logger: Logger;
+      readonly logLevels: LogLevelControl;
+    },
   ): Promise<Server> {
     const { config } = options;
     const maxMessageBytes = config.messageMaxBytes + ENVELOPE_BYTES;

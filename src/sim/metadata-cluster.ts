@@ -323,7 +323,10 @@ export class MetadataCluster {
 
   #logger(index: number): Logger {
     const add = (message: string, fields?: LogFields): void =>
-      this.trace.add("log", { from: index, note: `${message} ${JSON.stringify(fields ?? {})}` });
+      this.trace.add("log", {
+        from: index,
+        note: `${message} ${JSON.stringify(fields ?? {}, errorsAsText)}`,
+      });
     const logger: Logger = { debug: () => undefined, info: add, warn: add, error: add, child: () => logger };
     return logger;
   }
@@ -393,4 +396,9 @@ function numberOf(message: RaftMessage): number {
 function asViolation(error: Error): Error {
   if (error instanceof InvariantViolation) return error;
   return new InvariantViolation("NoBug", error.stack ?? error.message);
+}
+
+/** An error has no fields of its own that JSON would show. */
+function errorsAsText(_key: string, value: unknown): unknown {
+  return value instanceof Error ? value.message : value;
 }

@@ -1,4 +1,4 @@
-import { errorMessage, LograftError } from "../base/errors.ts";
+import { LograftError } from "../base/errors.ts";
 import { MetadataNode } from "../broker/metadata-node.ts";
 import type { MetadataNodeOptions } from "../broker/metadata-node.ts";
 import { randomClusterId } from "../model/ids.ts";
@@ -96,7 +96,7 @@ export class MetadataProgram implements SimProgram {
         return;
       } catch (error: unknown) {
         if (!(error instanceof LograftError)) throw error;
-        logger.warn("the broker could not join", { node: node.nodeId, cause: errorMessage(error) });
+        logger.warn("the broker could not join", { node: node.nodeId, err: error });
         await platform.clock.sleep(JOIN_RETRY_MS);
       }
     }

@@ -1,5 +1,7 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { silentLogger } from "../../src/base/logger.ts";
+import { LeveledLogger } from "../../src/base/leveled-logger.ts";
+import { LogLevels } from "../../src/base/log-levels.ts";
+import { silentLogger, type Logger } from "../../src/base/logger.ts";
 import type {
   BrokerDescription,
   ClusterDescription,
@@ -17,6 +19,8 @@ import type { DescribeTopicsRequest, DescribeTopicsResponse } from "../../src/rp
 import { protoService } from "../../src/rpc/load-proto.ts";
 import type { MetadataRequest, MetadataResponse, PartitionMetadata } from "../../src/rpc/messages.ts";
 import { clusterMethods } from "../../src/server/grpc/cluster-service.ts";
+import { logLevelMethods } from "../../src/server/grpc/log-level-methods.ts";
+import { LogLevelControl } from "../../src/server/log-level-control.ts";
 import { unary } from "../../src/server/grpc/unary.ts";
 
 const logger = silentLogger;
@@ -65,6 +69,8 @@ export class FakeBrokers implements AsyncDisposable {
   reassignments: ReassignmentDescription[] = [];
   /** What reassignments and their cancellation are answered with. */
   outcomes: ReassignmentOutcome[] = [];
+  /** What the brokers wrote into their logs when their levels were changed. */
+  readonly logLines: unknown[] = [];
   drained: DrainOutcome = { movedLeaders: 0, ledPartitions: 0 };
   /** Called before each description of the cluster. */
   onLook: () => void = () => {};
@@ -126,6 +132,7 @@ export class FakeBrokers implements AsyncDisposable {
     const server = new Server();
     server.addService(protoService("lograft.v1.AdminService"), {
       ...clusterMethods({ cluster: this.#operations(nodeId), logger }),
+      ...logLevelMethods({ nodeId, logLevels: this.#logLevels(nodeId), logger }),
       DescribeTopics: unary<DescribeTopicsRequest, DescribeTopicsResponse>(
         ({ names }) => this.#describeTopics(names),
         { logger },
@@ -155,6 +162,16 @@ export class FakeBrokers implements AsyncDisposable {
       isShuttingDown: false,
       isDrained: false,
     };
+  }
+
+  #logLevels(nodeId: number): LogLevelControl {
+    const levels = new LogLevels({ level: "info", levels: new Map([["raft", "debug"]]) });
+    const sink: Logger = { ...silentLogger, info: (...line) => void this.logLines.push(line) };
+    const fields = { nodeId };
+    return new LogLevelControl({
+      levels,
+      logger: new LeveledLogger({ component: "broker", fields }, { sink, levels }),
+    });
   }
 
   #operations(nodeId: number): ClusterOperations {

@@ -84,7 +84,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["consume", "t", "-f", "%v", "--meta-only"], "leave --meta-only out"],
     [["bench", "produce", "t", "-s", "big"], "--record-size big: not a size"],
     [["start", "--set", "node.id=x"], '--set node.id: node.id = "x" is not valid'],
-    [["start", "--log-level", "loud", "--data-dir", "/nonexistent/data"], "--log-level loud"],
+    [["start", "--log-level", "loud", "--data-dir", "/nonexistent/data"], 'log.level = "loud"'],
     [["config", "print", "--set", "zookeeper.connect=zk:2181"], "there is no ZooKeeper here"],
   ])("%j", async (args, message) => {
     const { code, stderr } = await cli(args, { env: { LOGRAFT_BROKERS: "127.0.0.1:1" } });

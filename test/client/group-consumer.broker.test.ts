@@ -11,6 +11,7 @@ import type {
 } from "../../src/client/index.ts";
 import { LograftClient, rangeAssignor } from "../../src/client/index.ts";
 import { NodeClock } from "../../src/platform/node/node-clock.ts";
+import { NodeRandom } from "../../src/platform/node/node-random.ts";
 import type { ByteStream } from "../../src/rpc/stream/byte-stream.ts";
 import type { RunningBroker } from "../../src/testing.ts";
 import { startBroker } from "../../src/testing.ts";
@@ -140,7 +141,11 @@ describe.each(["consumer", "classic"] as const)("a group of protocol %s", (group
 
 /** A way to the broker that can be lost, as when the process or its network dies. */
 class LosableTransport implements ClientTransport {
-  readonly #deps = { clock: new NodeClock({ keepsAlive: false }), logger: silentLogger };
+  readonly #deps = {
+    clock: new NodeClock({ keepsAlive: false }),
+    logger: silentLogger,
+    random: new NodeRandom(),
+  };
   #inner = this.#connect();
   #isLost = false;
 

@@ -5,6 +5,7 @@ import type { Consumer, ConsumerOptions } from "../../src/client/index.ts";
 import { LograftClient, rangeAssignor, roundRobinAssignor } from "../../src/client/index.ts";
 import { errorNameOf } from "../../src/model/error-code.ts";
 import { NodeClock } from "../../src/platform/node/node-clock.ts";
+import { NodeRandom } from "../../src/platform/node/node-random.ts";
 import type { RunningBroker } from "../../src/testing.ts";
 import { startBroker } from "../../src/testing.ts";
 import { failureOf } from "./harness.ts";
@@ -14,7 +15,7 @@ import { QUICK_RETRY } from "./wire-harness.ts";
 
 const transport = new GrpcTransport(
   { lane: "direct", clientId: "test" },
-  { clock: new NodeClock({ keepsAlive: false }), logger: silentLogger },
+  { clock: new NodeClock({ keepsAlive: false }), logger: silentLogger, random: new NodeRandom() },
 );
 let broker: RunningBroker;
 const clients: LograftClient[] = [];

@@ -52,10 +52,10 @@ async function read(consumer: Consumer, count: number): Promise<string[]> {
 }
 
 test("records are read from the follower in the client's rack alone, and from the leaders when it is gone", async () => {
-  const { clock } = createNodePlatform();
+  const { clock, random } = createNodePlatform();
   const transport = new NotingTransport(
     { lane: "direct", clientId: "reader" },
-    { clock, logger: silentLogger },
+    { clock, random, logger: silentLogger },
   );
   await using writer = new LograftClient({ brokers: cluster.addresses });
   await writer.admin().createTopics([{ name: "t", partitions: PARTITIONS, replicationFactor: 3 }]);

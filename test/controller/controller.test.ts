@@ -254,3 +254,12 @@ test("preferred leaders are elected by themselves at the interval, and only then
   await bench.advance(2000);
   expect(partition().leader).toBe(preferred);
 });
+
+test("a change that somebody asked for leaves one line when it is committed, and a refused one none", async () => {
+  const { bench } = await ControllerBench.of(1);
+  bench.logger.lines.length = 0;
+  await bench.createTopic("a");
+  await bench.createTopic("a");
+  await bench.call({ type: "deleteTopics", names: ["none"] });
+  expect(bench.logger.lines).toEqual(["info topics were created"]);
+});

@@ -173,7 +173,7 @@ test("a damaged store is set aside, and the node comes back as an observer with 
     `${damaged.id}@${damaged.up.directoryId}`,
   );
   const error = damaged.lines.lines.find(({ level }) => level === "error");
-  expect(String(error?.fields["cause"])).toContain("entry 2 is missing");
+  expect(String(error?.fields["err"])).toContain("entry 2 is missing");
 });
 
 test("on a full disk only what makes room is taken, and the log goes on when there is room (H53)", async () => {

@@ -166,6 +166,10 @@ const reassignment: Keys<admin.Reassignment> = {
 const drainBrokerRequest: Keys<admin.DrainBrokerRequest> = { nodeId: 1, isDrained: 1 };
 const drainBrokerResponse: Keys<admin.DrainBrokerResponse> = { movedLeaders: 1, ledPartitions: 1 };
 const updateFeatureRequest: Keys<admin.UpdateFeatureRequest> = { name: 1, level: 1, isDryRun: 1 };
+const logLevelsRequest: Keys<admin.LogLevelsRequest> = { changes: 1 };
+const logLevelChange: Keys<admin.LogLevelChange> = { component: 1, level: 1 };
+const logLevelsResponse: Keys<admin.LogLevelsResponse> = { nodeId: 1, levels: 1 };
+const componentLogLevel: Keys<admin.ComponentLogLevel> = { component: 1, level: 1, configured: 1 };
 const updateFeatureResponse: Keys<admin.UpdateFeatureResponse> = { feature: 1 };
 
 /** The messages of admin.proto by name, with their fields. */
@@ -226,4 +230,8 @@ export const ADMIN_MESSAGES: Readonly<Record<string, object>> = {
   DrainBrokerResponse: drainBrokerResponse,
   UpdateFeatureRequest: updateFeatureRequest,
   UpdateFeatureResponse: updateFeatureResponse,
+  LogLevelsRequest: logLevelsRequest,
+  LogLevelChange: logLevelChange,
+  LogLevelsResponse: logLevelsResponse,
+  ComponentLogLevel: componentLogLevel,
 };

@@ -53,7 +53,7 @@ test("a protocol error comes back with its name, context, leader and retriabilit
   const error = new ProtocolError("NOT_LEADER_OR_FOLLOWER", "broker 1 does not lead orders-7", {
     context: { topic: "orders", partition: 7 },
   });
-  const status = statusFromError(error, 3);
+  const status = statusFromError(error, { leaderId: 3 });
   expect(status.code).toBe(RPC_CODES.FAILED_PRECONDITION);
   const back = errorFromStatus(status);
   expect(back).toBeInstanceOf(ProtocolError);

@@ -63,7 +63,9 @@ test("a call brings its answer, with defaults filled in", async () => {
 
 test("a failed call rejects with the error of its details", async () => {
   answer = (_call, callback) => {
-    callback(toGrpcJsStatus(statusFromError(new ProtocolError("NOT_CONTROLLER", "ask broker 2"), 2)));
+    callback(
+      toGrpcJsStatus(statusFromError(new ProtocolError("NOT_CONTROLLER", "ask broker 2"), { leaderId: 2 })),
+    );
   };
   await expect(callUnary(channel, listTopics, {}, { timeoutMs: 2000 })).rejects.toMatchObject({
     code: "NOT_CONTROLLER",

@@ -12,6 +12,7 @@ import { parseBrokerConfig } from "../../src/model/configs.ts";
 import { startNode } from "../../src/node.ts";
 import type { StartedNode } from "../../src/node.ts";
 import { createNodePlatform } from "../../src/platform/node/node-platform.ts";
+import { NodeRandom } from "../../src/platform/node/node-random.ts";
 
 /** Clients of INSIDE are told an address that nobody reaches from here, as clients of a container network are. */
 const INSIDE = { host: "lograft-1.inside.invalid", port: 9092 };
@@ -28,7 +29,10 @@ beforeAll(async () => {
     "advertised.listeners": `INSIDE://${INSIDE.host}:${INSIDE.port},OUTSIDE://localhost:${ports.outside}`,
   });
   const { clock } = createNodePlatform();
-  transport = new GrpcTransport({ lane: "direct", clientId: "test" }, { clock, logger: silentLogger });
+  transport = new GrpcTransport(
+    { lane: "direct", clientId: "test" },
+    { clock, logger: silentLogger, random: new NodeRandom() },
+  );
 });
 
 afterAll(async () => {

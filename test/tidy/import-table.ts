@@ -27,7 +27,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
   base: { folders: [], node: [], packages: [] },
   model: { folders: ["base"], node: [], packages: [] },
   platform: { folders: ["base"], node: [], packages: [] },
-  "platform/node": { folders: ["platform", "base"], node: "any", packages: ["level"] },
+  "platform/node": { folders: ["platform", "base"], node: "any", packages: ["level", "pino"] },
   raft: { folders: foundation, node: [], packages: [] },
   metadata: { folders: foundation, node: [], packages: [] },
   history: { folders: foundation, node: [], packages: [] },

@@ -1,4 +1,4 @@
-import { errorMessage, operationError } from "../../base/errors.ts";
+import { operationError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import { SUPPORTED_FEATURES } from "../../controller/features.ts";
 import { reassignmentsOf } from "../../controller/reassignments.ts";
@@ -81,7 +81,7 @@ export class ClusterHandler implements ClusterOperations {
     } catch (error: unknown) {
       if (signal.aborted) throw error;
       // There is no controller now, or it does not answer: what this broker knows is what can be told.
-      this.#logger.debug("the controller was not asked for the quorum", { cause: errorMessage(error) });
+      this.#logger.debug("the controller was not asked for the quorum", { err: error });
       return { ...this.#ownView(status), answeredBy };
     }
   }

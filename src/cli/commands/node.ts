@@ -9,12 +9,15 @@ import type { CliEnvironment } from "../context.ts";
 import { CliContext, withGlobalOptions } from "../context.ts";
 import { counted } from "../output.ts";
 import type { Output } from "../output.ts";
+import { addNodeLogLevelCommand } from "./node-log-level.ts";
 
-/** `lograft node ...`: list, describe, drain, undrain, unregister. */
+/** `lograft node ...`: list, describe, log-level, drain, undrain, unregister. */
 export function addNodeCommands(program: Command, environment: CliEnvironment): void {
   const node = program
     .command("node")
-    .description("look at single brokers, take them out of use, and forget one that is gone");
+    .description(
+      "look at single brokers and their log levels, take them out of use, and forget one that is gone",
+    );
 
   withGlobalOptions(node.command("list"))
     .description("the registered brokers")
@@ -31,6 +34,8 @@ export function addNodeCommands(program: Command, environment: CliEnvironment): 
         await describeNode(context, parseInteger(text, "id", 0));
       });
     });
+
+  addNodeLogLevelCommand(node, environment);
 
   withGlobalOptions(node.command("drain <id>"))
     .description("take a broker out of use: others lead what they can, and it gets no new replicas")

@@ -7,7 +7,7 @@ import { effectiveConfig, withConfigOptions } from "./config.ts";
 
 interface StartOptions extends ConfigOptions {
   readonly json?: boolean;
-  readonly logLevel: string;
+  readonly logLevel?: string;
   readonly exitWithParent?: boolean;
 }
 
@@ -16,7 +16,7 @@ export function addStartCommand(program: Command, environment: CliEnvironment): 
   withConfigOptions(program.command("start"))
     .description("start a broker and serve until SIGINT or SIGTERM")
     .option("--json", "print one JSON line when ready; logs as JSON")
-    .option("--log-level <level>", "debug, info, warn or error", "info")
+    .option("--log-level <level>", "the same as --set log.level=LEVEL: debug, info, warn or error")
     .option(
       "--exit-with-parent",
       "stop also when stdin ends, as it does when the program at its other end dies",
@@ -25,11 +25,14 @@ export function addStartCommand(program: Command, environment: CliEnvironment): 
       const { stdout, stderr, stdin, signal } = environment;
       const isJson = options.json === true;
       const output = new Output({ format: isJson ? "json" : "table", stdout, stderr });
-      const { parsed } = await effectiveConfig(options, environment.env);
+      const { logLevel } = options;
+      // In this order, so that an explicit --set wins.
+      const set = [...(logLevel === undefined ? [] : [`log.level=${logLevel}`]), ...options.set];
+      const { parsed } = await effectiveConfig({ ...options, set }, environment.env);
       using parent = options.exitWithParent === true ? new ParentWatch({ stdin, signal }) : undefined;
       // The other commands need no broker: they start faster without it.
       const { runDaemon } = await import("../../main.ts");
-      const node = await runDaemon({ parsed, logLevel: options.logLevel, isJson }, parent?.signal ?? signal);
+      const node = await runDaemon({ parsed, isJson }, parent?.signal ?? signal);
       const peer = parsed.config.listeners.find((listener) => listener.name === "PEER");
       const { address, nodeId, clusterId, controllerId, httpPort } = node;
       if (isJson) {

@@ -1,12 +1,6 @@
 import { printable } from "../record-text.ts";
 
-const LEVELS: ReadonlyMap<number, string> = new Map([
-  [20, "debug"],
-  [30, "info"],
-  [40, "warn"],
-  [50, "error"],
-]);
-const WARN = 40;
+const QUIET: ReadonlySet<unknown> = new Set(["debug", "info"]);
 
 /** A line of a broker's log, for people. */
 export interface LogLine {
@@ -21,15 +15,16 @@ export function readLogLine(line: string): LogLine {
   const entry = line.startsWith("{") ? parseObject(line) : undefined;
   if (entry === undefined) return { text: printable(line), isWarning: line.trim() !== "" };
   const { level, time, msg, ...fields } = entry;
-  const number = typeof level === "number" ? level : WARN;
-  const at = typeof time === "number" ? new Date(time).toISOString() : "";
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${asText(value)}`);
-  const words = [at, LEVELS.get(number) ?? String(number), asText(msg ?? ""), ...rest];
-  return { text: printable(words.filter((word) => word !== "").join(" ")), isWarning: number >= WARN };
+  const words = [asText(time ?? ""), asText(level ?? ""), asText(msg ?? ""), ...rest];
+  return { text: printable(words.filter((word) => word !== "").join(" ")), isWarning: !QUIET.has(level) };
 }
 
+/** Of an error the text, or the stack where there is one: that is a bug. */
 function asText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "string") return value;
+  if (typeof value !== "object" || value === null || !("message" in value)) return JSON.stringify(value);
+  return String("stack" in value ? value.stack : value.message);
 }
 
 function parseObject(line: string): Record<string, unknown> | undefined {

@@ -11,9 +11,9 @@ import type { Socket } from "node:net";
 
 import type { ByteBudget } from "../../base/byte-budget.ts";
 import { Deferred } from "../../base/deferred.ts";
-import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Clock } from "../../platform/clock.ts";
+import { RequestIds, withRequestId } from "../request-id.ts";
 import { rpcStatus, type RpcStatus } from "../status.ts";
 import type { StreamHandler } from "./byte-stream.ts";
 import { DirectServerStream } from "./direct-server-stream.ts";
@@ -57,6 +57,7 @@ export class DirectServer {
   readonly #options: DirectStreamLimits & DirectSessionOptions;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #requestIds: RequestIds;
   readonly #http2: Http2Server;
   readonly #methods = new Map<string, Registration>();
   readonly #sessions = new Map<ServerHttp2Session, DirectSession>();
@@ -66,6 +67,7 @@ export class DirectServer {
     this.#options = { ...DIRECT_SERVER_DEFAULTS, ...options };
     this.#clock = deps.clock;
     this.#logger = deps.logger;
+    this.#requestIds = RequestIds.ofServer(deps.clock);
     this.#http2 = createServer(
       serverHttp2Options(options.maxConcurrentStreams ?? DIRECT_SERVER_DEFAULTS.maxConcurrentStreams),
     );
@@ -74,10 +76,10 @@ export class DirectServer {
     // Errors of sessions are the clients' doing; each ends its own connection only.
     this.#http2.on("sessionError", (error, session) => {
       const peer = session === undefined ? undefined : this.#sessions.get(session)?.peer;
-      this.#logger.debug("a direct-lane connection failed", { peer, cause: errorMessage(error) });
+      this.#logger.debug("a direct-lane connection failed", { peer, err: error });
     });
     this.#http2.on("error", (error) => {
-      this.#logger.warn("the direct lane reported an error", { cause: errorMessage(error) });
+      this.#logger.warn("the direct lane reported an error", { err: error });
     });
   }
 
@@ -171,7 +173,7 @@ export class DirectServer {
       {
         method,
         peer: guard.peer,
-        metadata: metadataOf(headers),
+        metadata: withRequestId(metadataOf(headers), this.#requestIds),
         limits: this.#options,
         timeoutMs,
         budget: registration.budget,

@@ -1,6 +1,7 @@
 import { InvariantError } from "../../base/assert.ts";
 import type { ByteBudget } from "../../base/byte-budget.ts";
 import type { Logger } from "../../base/logger.ts";
+import { requestIdOf } from "../request-id.ts";
 import { OK_STATUS, rpcStatus, type RpcStatus } from "../status.ts";
 import type { ByteStream, RpcMetadata } from "./byte-stream.ts";
 import { chunksByteLength } from "./message-framing.ts";
@@ -169,7 +170,9 @@ export abstract class LaneStream implements ByteStream {
     this.#logger.error("a stream handler failed", {
       method: this.method,
       peer: this.peer,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      requestId: requestIdOf(this),
+      err: error,
+      stack: error instanceof Error ? error.stack : undefined,
     });
     this.cancel(
       rpcStatus("INTERNAL", "the call failed by an internal error; see the log of the side that ended it"),

@@ -5,7 +5,9 @@ import { errorCodeOf } from "../../model/error-code.ts";
 import { topicIdToBytes } from "../../model/ids.ts";
 import { checkedInt64 } from "../../rpc/convert.ts";
 import type * as admin from "../../rpc/admin-messages.ts";
+import type { LogLevelControl } from "../log-level-control.ts";
 import { clusterMethods } from "./cluster-service.ts";
+import { logLevelMethods } from "./log-level-methods.ts";
 import { unary } from "./unary.ts";
 
 type TopicResult = Awaited<ReturnType<Broker["createPartitions"]>>;
@@ -16,6 +18,7 @@ export function adminMethods(deps: {
   readonly logger: Logger;
   /** The name of the listener that the calls come in on. */
   readonly listener: string;
+  readonly logLevels: LogLevelControl;
 }): UntypedServiceImplementation {
   const { broker } = deps;
   return {
@@ -91,6 +94,7 @@ export function adminMethods(deps: {
       () => ({ nodeId: broker.nodeId, configs: broker.describeBrokerConfig() }),
       deps,
     ),
+    ...logLevelMethods({ nodeId: broker.nodeId, logLevels: deps.logLevels, logger: deps.logger }),
     ...clusterMethods({ cluster: broker.cluster, logger: deps.logger, listener: deps.listener }),
   };
 }

@@ -3,7 +3,7 @@ import type { Broker } from "../../broker/broker.ts";
 import type { FetchSession } from "../../broker/fetch-session.ts";
 import type { FetchedPartition } from "../../broker/fetched-partition.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
-import { statusFromError } from "../../rpc/error-details.ts";
+import { statusOnStream } from "../../rpc/error-details.ts";
 import type { FetchPartitionDataInput } from "../../rpc/fetch-codec.ts";
 import { decodeFetchStreamRequest, encodeFetchStreamResponse } from "../../rpc/fetch-codec.ts";
 import type { FetchStreamRequest } from "../../rpc/messages.ts";
@@ -23,7 +23,7 @@ export function fetchStreamHandler(deps: { readonly broker: Broker }): StreamHan
         if (request.creditBytes > 0) session.grant(request.creditBytes);
       } catch (error) {
         session?.close();
-        stream.cancel(statusFromError(error));
+        stream.cancel(statusOnStream(error, stream));
       }
     });
     stream.onDrain(() => session?.drained());
@@ -43,7 +43,7 @@ function openSession(broker: Broker, stream: ByteStream, request: FetchStreamReq
     request.options ?? { maxMessageBytes: 0, minBytes: 0, maxWaitMs: 0, readCommitted: false },
     {
       send: (partitions) => stream.send(encodeFetchStreamResponse({ partitions: partitions.map(toMessage) })),
-      closed: (reason) => stream.end(statusFromError(reason)),
+      closed: (reason) => stream.end(statusOnStream(reason, stream)),
     },
   );
 }

@@ -18,7 +18,8 @@ export function groupUnaryMethods(deps: {
     answer: (broker: Broker, request: Request, caller: Caller) => Promise<Response>,
   ): handleUnaryCall<Request, Response> =>
     unary<Request, Response>(
-      (request, signal, peer) => answer(deps.broker, request, { host: hostOfPeer(peer), listener, signal }),
+      (request, signal, { peer }) =>
+        answer(deps.broker, request, { host: hostOfPeer(peer), listener, signal }),
       deps,
     );
   return {

@@ -7,16 +7,19 @@ import type { Broker } from "../../broker/broker.ts";
 import type { BrokerConfig } from "../../model/configs.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { loadProto, protoService, withPassThrough } from "../../rpc/load-proto.ts";
+import { RequestIds } from "../../rpc/request-id.ts";
 import type { StreamHandler } from "../../rpc/stream/byte-stream.ts";
 import { grpcJsServerOptions } from "../../rpc/stream/grpc-js-options.ts";
 import { grpcJsBidiHandler } from "../../rpc/stream/grpc-js-server.ts";
 import { adminMethods } from "./admin-service.ts";
 import { clientUnaryMethods } from "./client-service.ts";
+import type { LogLevelControl } from "../log-level-control.ts";
 import type { Draining } from "./draining.ts";
 import { groupUnaryMethods } from "./group-service.ts";
 import { InjectedServer } from "./injected-server.ts";
 import { addLazyReflection } from "./lazy-reflection.ts";
 import { metered } from "./metered.ts";
+import { withRequestIds } from "./named-requests.ts";
 import { plainRecordMethods } from "./plain-records.ts";
 
 const CLIENT_SERVICE = "lograft.v1.ClientService";
@@ -49,7 +52,12 @@ export class GrpcServer {
 
   constructor(
     options: GrpcServerOptions,
-    deps: { readonly broker: Broker; readonly clock: Clock; readonly logger: Logger },
+    deps: {
+      readonly broker: Broker;
+      readonly clock: Clock;
+      readonly logger: Logger;
+      readonly logLevels: LogLevelControl;
+    },
   ) {
     this.#server = new InjectedServer(
       {
@@ -61,6 +69,7 @@ export class GrpcServer {
     );
     const { listener } = options;
     const streamOptions = { maxMessageBytes: options.maxMessageBytes };
+    const ids = RequestIds.ofServer(deps.clock);
     const meter = { requests: deps.broker.requests, clock: deps.clock };
     const clientMethods: UntypedServiceImplementation = {
       ...metered(
@@ -76,13 +85,20 @@ export class GrpcServer {
     };
     this.#server.addService(
       withPassThrough(protoService(CLIENT_SERVICE), ["Produce", "Fetch"]),
-      clientMethods,
+      withRequestIds(clientMethods, ids),
     );
-    this.#server.addService(protoService(ADMIN_SERVICE), metered(adminMethods({ ...deps, listener }), meter));
-    this.#server.addService(withPassThrough(protoService(GROUP_SERVICE), ["Membership"]), {
+    this.#server.addService(
+      protoService(ADMIN_SERVICE),
+      withRequestIds(metered(adminMethods({ ...deps, listener }), meter), ids),
+    );
+    const groupMethods: UntypedServiceImplementation = {
       ...metered(groupUnaryMethods({ ...deps, listener }), meter),
       Membership: grpcJsBidiHandler(options.membership, streamOptions, deps),
-    });
+    };
+    this.#server.addService(
+      withPassThrough(protoService(GROUP_SERVICE), ["Membership"]),
+      withRequestIds(groupMethods, ids),
+    );
     this.#health.addToServer(this.#server.server);
     if (options.config.grpcReflection) addLazyReflection(this.#server.server, loadProto);
   }

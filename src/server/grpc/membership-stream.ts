@@ -1,10 +1,11 @@
-import { errorMessage, operationError } from "../../base/errors.ts";
-import type { Logger } from "../../base/logger.ts";
+import { operationError } from "../../base/errors.ts";
+import type { LogFields, Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
-import { statusFromError } from "../../rpc/error-details.ts";
+import { statusOnStream } from "../../rpc/error-details.ts";
 import type { ConsumerGroupHeartbeatRequest } from "../../rpc/group-messages.ts";
 import { decodeHeartbeatRequest, encodeHeartbeatResponse } from "../../rpc/membership-codec.ts";
+import { requestIdOf } from "../../rpc/request-id.ts";
 import { OK_STATUS } from "../../rpc/status.ts";
 import type { ByteStream, StreamHandler } from "../../rpc/stream/byte-stream.ts";
 import { stoppingError } from "./draining.ts";
@@ -69,7 +70,7 @@ class MembershipStream {
     stream.onClose(() => this.#onClose());
     this.#stopDraining = this.#deps.draining.onDrain(() => {
       this.#isStopping = true;
-      stream.end(statusFromError(stoppingError()));
+      stream.end(statusOnStream(stoppingError(), stream));
     });
   }
 
@@ -88,7 +89,7 @@ class MembershipStream {
       if (this.#waiting.length >= MAX_WAITING) this.#stream.pause();
       this.#next();
     } catch (error: unknown) {
-      this.#stream.cancel(statusFromError(error));
+      this.#stream.cancel(statusOnStream(error, this.#stream));
     }
   }
 
@@ -118,12 +119,16 @@ class MembershipStream {
         this.#watchFrom(this.#memberEpoch);
       }
     } catch (error: unknown) {
-      this.#deps.logger.warn("a heartbeat failed", { ...this.#member, reason: errorMessage(error) });
-      this.#stream.cancel(statusFromError(error));
+      this.#deps.logger.warn("a heartbeat failed", { ...this.#fields, err: error });
+      this.#stream.cancel(statusOnStream(error, this.#stream));
     } finally {
       this.#isBusy = false;
       this.#next();
     }
+  }
+
+  get #fields(): LogFields {
+    return { ...this.#member, requestId: requestIdOf(this.#stream) };
   }
 
   /** One watch at a time, in the epoch that the member has. */
@@ -167,8 +172,8 @@ class MembershipStream {
     this.#memberEpoch = undefined;
     this.#deps.broker.groups.memberDisconnected({ ...this.#member, memberEpoch }).catch((error: unknown) => {
       this.#deps.logger.warn("the loss of a member could not be told", {
-        ...this.#member,
-        reason: errorMessage(error),
+        ...this.#fields,
+        err: error,
       });
     });
   }

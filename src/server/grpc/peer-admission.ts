@@ -3,8 +3,9 @@ import type { Logger } from "../../base/logger.ts";
 import type { PeerEndpoint } from "../../broker/peer-endpoint.ts";
 import { ProtocolError } from "../../model/error-code.ts";
 import type { Clock } from "../../platform/clock.ts";
-import { statusFromError } from "../../rpc/error-details.ts";
+import { statusOnStream } from "../../rpc/error-details.ts";
 import { readPeerHeaders, type PeerHeaders } from "../../rpc/peer-headers.ts";
+import { requestIdOf } from "../../rpc/request-id.ts";
 import type { ByteStream } from "../../rpc/stream/byte-stream.ts";
 import { stoppingError, type Draining } from "./draining.ts";
 
@@ -40,7 +41,7 @@ export class PeerAdmission {
   /** Who calls; or undefined, when the call was refused and ended. */
   admit(stream: ByteStream): PeerHeaders | undefined {
     if (this.#draining.isDraining) {
-      stream.cancel(statusFromError(stoppingError()));
+      stream.cancel(statusOnStream(stoppingError(), stream));
       return undefined;
     }
     const read = readPeerHeaders(stream.metadata);
@@ -52,7 +53,7 @@ export class PeerAdmission {
         );
     if (error !== undefined) {
       this.#log(stream, read.ok ? read.headers.nodeId : undefined, error);
-      stream.cancel(statusFromError(error));
+      stream.cancel(statusOnStream(error, stream));
       return undefined;
     }
     return read.ok ? read.headers : undefined;
@@ -112,8 +113,8 @@ export class PeerAdmission {
       peer: stream.peer,
       peerId: nodeId,
       method: stream.method,
-      code: error.code,
-      reason: error.message,
+      requestId: requestIdOf(stream),
+      err: error,
     });
   }
 }

@@ -3,10 +3,12 @@ import type { ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc
 import type { Logger } from "../../base/logger.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { PEER_KEEPALIVE, PEER_MAX_MESSAGE_BYTES } from "../../rpc/peer-limits.ts";
+import { RequestIds } from "../../rpc/request-id.ts";
 import type { StreamHandler } from "../../rpc/stream/byte-stream.ts";
 import { grpcJsServerOptions } from "../../rpc/stream/grpc-js-options.ts";
 import { grpcJsBidiHandler, passThroughBidi } from "../../rpc/stream/grpc-js-server.ts";
 import { InjectedServer } from "./injected-server.ts";
+import { withRequestIds } from "./named-requests.ts";
 
 /**
  * The methods of the peer port on @grpc/grpc-js, for callers of any language. The unary ones are served as streams: on
@@ -37,6 +39,6 @@ export function peerGrpcServer(
     definition[method] = passThroughBidi(method);
     implementation[method] = grpcJsBidiHandler(handler, { maxMessageBytes }, deps);
   }
-  server.addService(definition, implementation);
+  server.addService(definition, withRequestIds(implementation, RequestIds.ofServer(deps.clock)));
   return server;
 }

@@ -1,8 +1,8 @@
-import { errorMessage, LograftError } from "../../base/errors.ts";
+import { LograftError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { PeerEndpoint } from "../../broker/peer-endpoint.ts";
 import type { Clock } from "../../platform/clock.ts";
-import { statusFromError } from "../../rpc/error-details.ts";
+import { statusOnStream } from "../../rpc/error-details.ts";
 import {
   CONTROL_METHOD,
   HELLO_METHOD,
@@ -14,6 +14,7 @@ import { decodePayload, encodePayload } from "../../rpc/payload-codec.ts";
 import type { PeerHeaders } from "../../rpc/peer-headers.ts";
 import { PEER_MAX_WAITING_BYTES } from "../../rpc/peer-limits.ts";
 import { decodeNodeHello, encodeNodeHello } from "../../rpc/peer-messages.ts";
+import { requestIdOf } from "../../rpc/request-id.ts";
 import { rpcStatus, type RpcStatus } from "../../rpc/status.ts";
 import type { ByteStream, StreamHandler } from "../../rpc/stream/byte-stream.ts";
 import { serveOnce } from "../../rpc/stream/serve-once.ts";
@@ -122,7 +123,7 @@ class PeerService {
         },
         close: (error) => {
           isClosedHere = true;
-          stream.end(error === undefined ? undefined : statusFromError(error));
+          stream.end(error === undefined ? undefined : statusOnStream(error, stream));
         },
       });
       stream.onMessage((message) => guarded(stream, () => input.onFrame(decodePayload(message))));
@@ -138,7 +139,7 @@ class PeerService {
 
   /** Ends a long stream when the broker stops, and calls back when it is over. */
   #untilClosed(stream: ByteStream, onClose: () => void): void {
-    const forget = this.#draining.onDrain(() => stream.end(statusFromError(stoppingError())));
+    const forget = this.#draining.onDrain(() => stream.end(statusOnStream(stoppingError(), stream)));
     stream.onClose(() => {
       forget();
       onClose();
@@ -161,12 +162,13 @@ class PeerService {
       this.#logger.error("a call of a peer failed", {
         method: stream.method,
         peer: stream.peer,
-        error: errorMessage(error),
+        requestId: requestIdOf(stream),
+        err: error,
       });
-      return statusFromError(error);
+      return statusOnStream(error, stream);
     }
     const leaderId: unknown = error.context["leaderId"];
-    return statusFromError(error, typeof leaderId === "number" ? leaderId : undefined);
+    return statusOnStream(error, stream, typeof leaderId === "number" ? leaderId : undefined);
   }
 }
 
@@ -176,6 +178,6 @@ function guarded(stream: ByteStream, handle: () => void): void {
     handle();
   } catch (error: unknown) {
     if (!(error instanceof LograftError)) throw error;
-    stream.cancel(statusFromError(error));
+    stream.cancel(statusOnStream(error, stream));
   }
 }

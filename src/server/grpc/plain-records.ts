@@ -1,13 +1,13 @@
 import type { ServerDuplexStream, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { LograftError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import type { PublishResult } from "../../broker/handlers/publish.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
 import { checkedInt64, checkedUint64 } from "../../rpc/convert.ts";
-import { statusFromError } from "../../rpc/error-details.ts";
 import type { PublishRequest, PublishResponse } from "../../rpc/messages.ts";
-import { toGrpcJsStatus } from "../../rpc/stream/grpc-js-metadata.ts";
 import { stoppingError, type Draining } from "./draining.ts";
+import { failCall, requestIdOfCall } from "./named-requests.ts";
 import { DURABILITY_NUMBERS } from "./produce-stream.ts";
 import { serveSubscribe } from "./subscription.ts";
 import { unary } from "./unary.ts";
@@ -34,7 +34,7 @@ export function plainRecordMethods(deps: {
 /** Answers in the order of the requests; a client that does not read its answers is not read from either. */
 function servePublish(
   call: ServerDuplexStream<PublishRequest, PublishResponse>,
-  { broker, draining }: { readonly broker: Broker; readonly draining: Draining },
+  { broker, draining, logger }: Parameters<typeof plainRecordMethods>[0],
 ): void {
   let pending = 0;
   let hasEnded = false;
@@ -48,7 +48,7 @@ function servePublish(
   const endIfAnswered = (): void => {
     if (pending > 0) return;
     if (hasEnded) call.end();
-    else if (draining.isDraining) call.emit("error", toGrpcJsStatus(statusFromError(stoppingError())));
+    else if (draining.isDraining) failCall(call, stoppingError());
   };
   const forget = draining.onDrain(() => {
     flow();
@@ -65,7 +65,11 @@ function servePublish(
           if (!call.cancelled && !call.write(response)) isBehind = true;
         },
         (error: unknown) => {
-          call.emit("error", toGrpcJsStatus(statusFromError(error)));
+          if (!(error instanceof LograftError)) {
+            const requestId = requestIdOfCall(call);
+            logger.error("a publication failed", { peer: call.getPeer(), requestId, err: error });
+          }
+          failCall(call, error);
         },
       )
       .finally(() => {

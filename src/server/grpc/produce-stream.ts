@@ -4,10 +4,11 @@ import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import type { ProduceResult } from "../../broker/handlers/produce.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
-import { statusFromError } from "../../rpc/error-details.ts";
+import { statusOnStream } from "../../rpc/error-details.ts";
 import type { ProducePartitionResult, ProduceRequest } from "../../rpc/messages.ts";
 import { DURABILITY } from "../../rpc/messages.ts";
 import { decodeProduceRequest, encodeProduceResponse } from "../../rpc/produce-codec.ts";
+import { requestIdOf } from "../../rpc/request-id.ts";
 import { OK_STATUS, rpcStatus } from "../../rpc/status.ts";
 import type { ByteStream, StreamHandler } from "../../rpc/stream/byte-stream.ts";
 import { stoppingError, type Draining } from "./draining.ts";
@@ -97,9 +98,13 @@ class ProduceStream {
         },
         (error: unknown) => {
           if (!(error instanceof LograftError)) {
-            this.#logger.error("produce failed", { peer: this.#stream.peer, error: errorMessage(error) });
+            this.#logger.error("produce failed", {
+              peer: this.#stream.peer,
+              requestId: `${requestIdOf(this.#stream)}#${request.correlationId}`,
+              err: error,
+            });
           }
-          this.#stream.cancel(statusFromError(error));
+          this.#stream.cancel(statusOnStream(error, this.#stream));
         },
       )
       .finally(() => this.#finished(message.length));
@@ -117,7 +122,7 @@ class ProduceStream {
   #endIfAnswered(): void {
     if (this.#pending > 0) return;
     if (this.#hasEnded) this.#stream.end(OK_STATUS);
-    else if (this.#draining.isDraining) this.#stream.end(statusFromError(stoppingError()));
+    else if (this.#draining.isDraining) this.#stream.end(statusOnStream(stoppingError(), this.#stream));
   }
 
   #send(correlationId: number, results: readonly ProducePartitionResult[]): void {

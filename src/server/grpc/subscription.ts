@@ -6,9 +6,8 @@ import type { SubscribeFrom } from "../../broker/handlers/subscribe.ts";
 import type { SubscribedRecord } from "../../broker/plain-record-reader.ts";
 import { ProtocolError } from "../../model/error-code.ts";
 import { checkedInt64, checkedUint64 } from "../../rpc/convert.ts";
-import { statusFromError } from "../../rpc/error-details.ts";
 import type { Record as PlainRecord, SubscribeRequest, SubscribeResponse } from "../../rpc/messages.ts";
-import { toGrpcJsStatus } from "../../rpc/stream/grpc-js-metadata.ts";
+import { failCall } from "./named-requests.ts";
 
 /** Serves one `Subscribe` call. A client that reads slowly pauses its own subscription only. */
 export function serveSubscribe(
@@ -21,7 +20,7 @@ export function serveSubscribe(
     from = startOf(request);
     checkedUint64(request.maxRecords, "max_records");
   } catch (error) {
-    call.emit("error", toGrpcJsStatus(statusFromError(error)));
+    failCall(call, error);
     return;
   }
   const subscription = broker.subscribe(
@@ -30,7 +29,7 @@ export function serveSubscribe(
       send: (records) => call.write({ records: records.map(recordMessage) }),
       end: ({ error, errorMessage }) => {
         if (error === "NONE") call.end();
-        else call.emit("error", toGrpcJsStatus(statusFromError(new ProtocolError(error, errorMessage))));
+        else failCall(call, new ProtocolError(error, errorMessage));
       },
     },
   );

@@ -119,7 +119,7 @@ export class HttpPages {
       return { status: 200, contentType: EXPOSITION_CONTENT_TYPE, body };
     } catch (error: unknown) {
       const cause = errorMessage(error);
-      logger.warn("metrics could not be gathered", { page, cause });
+      logger.warn("metrics could not be gathered", { page, err: error });
       return answer(false, `${page} could not be gathered: ${cause}; try again\n`);
     }
   }

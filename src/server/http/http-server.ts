@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { errorMessage, operationError } from "../../base/errors.ts";
+import { operationError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { listenError } from "../listen-error.ts";
@@ -62,7 +62,7 @@ export class HttpServer {
     server.maxConnections = MAX_CONNECTIONS;
     await listening(server, options);
     server.on("error", (error) => {
-      logger.warn("a connection to the HTTP port could not be accepted", { cause: errorMessage(error) });
+      logger.warn("a connection to the HTTP port could not be accepted", { err: error });
     });
     return new HttpServer(server, clock);
   }
@@ -102,7 +102,7 @@ function routes(pages: HttpPages, logger: Logger): Hono {
     context.text("there is /livez, /startupz, /readyz, /healthz, /metrics and /metrics/kafka\n", 404),
   );
   app.onError((error, context) => {
-    logger.error("a page of the HTTP port failed", { path: context.req.path, cause: errorMessage(error) });
+    logger.error("a page of the HTTP port failed", { path: context.req.path, err: error });
     return context.text("the page failed; see the broker's log\n", 500);
   });
   return app;

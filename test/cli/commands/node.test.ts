@@ -55,6 +55,55 @@ describe("node", () => {
     expect(code).toBe(3);
   });
 
+  test("log-level shows the levels of every broker that serves, or of one", async () => {
+    fake.setBroker(3, { isFenced: true });
+    const all = JSON.parse(await expectDone(fake, ["node", "log-level", "--json"])) as {
+      nodeId: number;
+      component: string;
+      level: string;
+    }[];
+    expect([...new Set(all.map(({ nodeId }) => nodeId))]).toEqual([1, 2]);
+    expect(all).toContainEqual({ nodeId: 2, component: "raft", level: "debug", configured: "debug" });
+    expect(await expectDone(fake, ["node", "log-level", "--node", "2"])).toMatchSnapshot();
+    expect(fake.logLines).toEqual([]);
+  });
+
+  test("log-level changes them, says for how long, and leaves a line in the broker's log", async () => {
+    const change = ["node", "log-level", "--node", "2", "all=warn", "raft=default"];
+    const { code, stdout, stderr } = await fakeCli(fake, [...change, "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toContainEqual({
+      nodeId: 2,
+      component: "peer",
+      level: "warn",
+      configured: "info",
+    });
+    expect(JSON.parse(stdout)).toContainEqual({
+      nodeId: 2,
+      component: "raft",
+      level: "debug",
+      configured: "debug",
+    });
+    expect(stderr).toContain("holds until a broker's next start");
+    expect(fake.logLines).toEqual([
+      [
+        "log levels were changed, until the next start",
+        expect.objectContaining({ nodeId: 2, changed: { all: "warn", raft: "default" } }),
+      ],
+    ]);
+  });
+
+  test.each([
+    [["raft"], 2, "write component=level"],
+    [["raft=loud"], 2, "write component=level"],
+    [["rafts=debug"], 2, "did you mean raft?"],
+    [["raft=debug", "--node", "9"], 3, "broker 9 is not registered"],
+  ])("log-level %j ends with %i", async (args, expected, message) => {
+    const { code, stderr } = await fakeCli(fake, ["node", "log-level", ...args]);
+    expect(stderr).toContain(message);
+    expect(code).toBe(expected);
+  });
+
   test("drain says what moved and what is left; list shows it", async () => {
     fake.drained = { movedLeaders: 12, ledPartitions: 0 };
     const all = await fakeCli(fake, ["node", "drain", "2"]);

@@ -5,6 +5,7 @@ import { GrpcTransport } from "../../../src/client/grpc-transport.ts";
 import type { UnaryMethod, UnaryMethods } from "../../../src/client/transport.ts";
 import { errorCodeOf } from "../../../src/model/error-code.ts";
 import { createNodePlatform } from "../../../src/platform/node/node-platform.ts";
+import { NodeRandom } from "../../../src/platform/node/node-random.ts";
 import type {
   ConsumerGroupHeartbeatRequest,
   ConsumerGroupHeartbeatResponse,
@@ -22,7 +23,10 @@ let transport: GrpcTransport;
 beforeAll(async () => {
   broker = await startBroker();
   const { clock } = createNodePlatform();
-  transport = new GrpcTransport({ lane: "direct", clientId: "test" }, { clock, logger: silentLogger });
+  transport = new GrpcTransport(
+    { lane: "direct", clientId: "test" },
+    { clock, logger: silentLogger, random: new NodeRandom() },
+  );
   await call("CreateTopics", {
     topics: [{ name: "orders", partitions: 2, replicationFactor: 1, configs: {} }],
     validateOnly: false,
