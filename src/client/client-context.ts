@@ -3,6 +3,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { MetadataCache } from "./metadata-cache.ts";
+import type { Telemetry } from "./telemetry.ts";
 import type { ClientTransport } from "./transport.ts";
 
 /** What every part of one client shares. */
@@ -19,4 +20,6 @@ export interface ClientContext {
   readonly logger: Logger;
   readonly transport: ClientTransport;
   readonly metadata: MetadataCache;
+  /** Undefined: nobody watches. */
+  readonly telemetry?: Telemetry | undefined;
 }

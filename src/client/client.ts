@@ -16,6 +16,7 @@ import { GrpcTransport, parseAddress, type ClientLane } from "./grpc-transport.t
 import { MetadataCache } from "./metadata-cache.ts";
 import { Producer } from "./producer.ts";
 import { resolveProducerOptions, within, type ProducerOptions } from "./producer-types.ts";
+import type { Telemetry } from "./telemetry.ts";
 import type { ClientTransport } from "./transport.ts";
 
 export interface LograftClientOptions {
@@ -35,6 +36,8 @@ export interface LograftClientOptions {
   readonly metadataMaxAgeMs?: number;
   /** Default: nothing is logged. */
   readonly logger?: Logger;
+  /** Who watches what is sent and processed: `openTelemetry()` of lograft/opentelemetry. Default: nobody. */
+  readonly telemetry?: Telemetry;
   /** Closes the client. */
   readonly signal?: AbortSignal;
   /** Default: the machine's. */
@@ -81,7 +84,19 @@ export class LograftClient implements AsyncDisposable {
       { clock, random, logger, transport },
     );
     const rack = options.rack ?? "";
-    this.#context = { clientId, rack, requestTimeoutMs, retry, clock, random, logger, transport, metadata };
+    const { telemetry } = options;
+    this.#context = {
+      clientId,
+      rack,
+      requestTimeoutMs,
+      retry,
+      clock,
+      random,
+      logger,
+      transport,
+      metadata,
+      telemetry,
+    };
     this.#signal = options.signal;
     if (options.signal?.aborted === true) throw abortReason(options.signal);
     options.signal?.addEventListener("abort", this.#onAbort, { once: true });

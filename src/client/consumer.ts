@@ -22,6 +22,7 @@ import type { CommittedPosition } from "./group-offsets.ts";
 import { PartitionFeed } from "./partition-feed.ts";
 import type { PartitionReader } from "./partition-reader.ts";
 import { within } from "./producer-types.ts";
+import { tracedHandlers } from "./traced-handlers.ts";
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 30_000;
 
@@ -151,7 +152,11 @@ export class Consumer implements AsyncDisposable {
       if (!(await this.#isStarted(options.signal))) return;
       const { clock, random } = this.#context;
       const onRetriedError = (error: LograftError): void => this.#feed.onRetriedError(error);
-      await runHandlers(this.#feed, options, this.#closing.signal, { clock, random, onRetriedError });
+      await runHandlers(this.#feed, this.#watched(options), this.#closing.signal, {
+        clock,
+        random,
+        onRetriedError,
+      });
     } finally {
       this.#isTaken = false;
     }
@@ -230,6 +235,12 @@ export class Consumer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #watched(options: RunOptions): RunOptions {
+    const { clientId, telemetry } = this.#context;
+    if (telemetry === undefined) return options;
+    return tracedHandlers(telemetry, options, { clientId, groupId: this.#group?.groupId });
   }
 
   /** False when the consumer was closed meanwhile: an iteration then ends quietly. */

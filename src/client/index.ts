@@ -93,4 +93,5 @@ export { LograftError, type OperationErrorCode } from "../base/errors.ts";
 export { ProtocolError, type ErrorName } from "../model/error-code.ts";
 export type { Codec } from "../model/compression.ts";
 export type { RecordHeader } from "../model/record.ts";
+export type { ProcessedWork, ProducedWork, ProduceTrace, Telemetry } from "./telemetry.ts";
 export type { ClientTransport, UnaryCallOptions, UnaryMethod, UnaryMethods } from "./transport.ts";

@@ -1,10 +1,12 @@
 import { deadlineSignal } from "../base/abort.ts";
+import { assert } from "../base/assert.ts";
 import { operationError, type LograftError } from "../base/errors.ts";
 import { Accumulator } from "./accumulator.ts";
 import type { ClientContext } from "./client-context.ts";
 import type { ProducerRecord, RecordAck, ResolvedProducerOptions } from "./producer-types.ts";
 import type { SendWaiter } from "./producer-batch.ts";
 import { asDeliveryError } from "./send-errors.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** How long to wait, and for whom. */
 export interface WaitOptions {
@@ -50,6 +52,11 @@ export class Producer implements AsyncDisposable {
    * of the record must not change before that. @throws DeliveryError.
    */
   send(topic: string, record: ProducerRecord): Promise<RecordAck> {
+    const { telemetry } = this.#context;
+    return telemetry === undefined ? this.#send(topic, record) : this.#tracedSend(telemetry, topic, record);
+  }
+
+  #send(topic: string, record: ProducerRecord): Promise<RecordAck> {
     return new Promise((resolve, reject) => {
       this.#give(topic, record, { index: 0, timestamp: 0, resolve, reject });
     });
@@ -60,6 +67,12 @@ export class Producer implements AsyncDisposable {
    * the first error after all have their verdict. @throws DeliveryError.
    */
   sendBatch(topic: string, records: readonly ProducerRecord[]): Promise<RecordAck[]> {
+    const { telemetry } = this.#context;
+    if (telemetry === undefined || records.length === 0) return this.#sendAll(topic, records);
+    return this.#traced(telemetry, topic, records, (traced) => this.#sendAll(topic, traced));
+  }
+
+  #sendAll(topic: string, records: readonly ProducerRecord[]): Promise<RecordAck[]> {
     return new Promise((resolve, reject) => {
       const acks: RecordAck[] = [];
       let pending = records.length;
@@ -95,7 +108,9 @@ export class Producer implements AsyncDisposable {
    */
   enqueue(topic: string, record: ProducerRecord): boolean {
     if (this.#isClosed) throw closedError();
-    return this.#accumulator.tryAppend(topic, record);
+    const { telemetry } = this.#context;
+    if (telemetry === undefined) return this.#accumulator.tryAppend(topic, record);
+    return this.#tracedEnqueue(telemetry, topic, record);
   }
 
   /**
@@ -136,6 +151,46 @@ export class Producer implements AsyncDisposable {
       this.#stopListening();
       this.#accumulator.close();
       this.#onClosed(this);
+    }
+  }
+
+  async #tracedSend(telemetry: Telemetry, topic: string, record: ProducerRecord): Promise<RecordAck> {
+    const acks = await this.#traced(telemetry, topic, [record], (traced) => this.#sendAll(topic, traced));
+    const [ack] = acks;
+    assert(ack !== undefined, "a record without a verdict", { topic });
+    return ack;
+  }
+
+  /** Up to the first await in the turn of the call: the records keep their place. */
+  async #traced(
+    telemetry: Telemetry,
+    topic: string,
+    records: readonly ProducerRecord[],
+    send: (records: readonly ProducerRecord[]) => Promise<RecordAck[]>,
+  ): Promise<RecordAck[]> {
+    const { clientId } = this.#context;
+    const trace = telemetry.produce({ operation: "send", topic, records, clientId });
+    try {
+      const acks = await send(trace.records);
+      trace.succeeded(acks);
+      return acks;
+    } catch (error: unknown) {
+      trace.failed(error);
+      throw error;
+    }
+  }
+
+  /** A record that is refused for now will come again, and is told of then. */
+  #tracedEnqueue(telemetry: Telemetry, topic: string, record: ProducerRecord): boolean {
+    const { clientId } = this.#context;
+    const trace = telemetry.produce({ operation: "create", topic, records: [record], clientId });
+    try {
+      const isTaken = this.#accumulator.tryAppend(topic, trace.records[0] ?? record);
+      if (isTaken) trace.succeeded([]);
+      return isTaken;
+    } catch (error: unknown) {
+      trace.failed(error);
+      throw error;
     }
   }
 

@@ -68,6 +68,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
     packages: [...grpc, "grpc-health-check"],
   },
   client: { folders: ["rpc", "platform", ...foundation], node: [], packages: [] },
+  opentelemetry: { folders: ["client"], node: [], packages: ["@opentelemetry/"] },
   chaos: {
     folders: ["client", "history", "log", "rpc", "platform", "platform/node", ...foundation],
     node: "any",
@@ -110,6 +111,7 @@ export const entryPoints: readonly string[] = [
   "chaos/slow-sync-preload.ts",
   "cli/main.ts",
   "client/index.ts",
+  "opentelemetry/index.ts",
   "sim/broker-campaign.ts",
   "sim/campaign.ts",
   "sim/group-campaign.ts",
