@@ -24,6 +24,7 @@ import type {
   WatchMemberRequest,
 } from "../coordinator/group/group-api.ts";
 import { groupRecordCodec } from "../coordinator/group/group-record-codec.ts";
+import { reportingCodec } from "../coordinator/group/group-report.ts";
 import type { GroupRecord } from "../coordinator/group/group-records.ts";
 import {
   checkGroupId,
@@ -128,7 +129,7 @@ export class GroupCoordinator {
         clock,
         logger,
         writer,
-        codec: groupRecordCodec,
+        codec: reportingCodec(groupRecordCodec, logger),
         newShard: () => new GroupShard(groupOptions, { assignors: [uniformAssignor, rangeAssignor] }),
         image: metadata.image,
       },

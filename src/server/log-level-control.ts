@@ -67,7 +67,7 @@ function componentsOf(name: string): readonly LogComponent[] {
   if (name === ALL) return LOG_COMPONENTS;
   if (isLogComponent(name)) return [name];
   const nearest = nearestName(name, LOG_COMPONENTS);
-  const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+  const hint = nearest === undefined ? "." : `; did you mean ${nearest}?`;
   throw new ProtocolError(
     "INVALID_REQUEST",
     `${shown(name)} is no component of the log${hint} There is ${LOG_COMPONENTS.join(", ")}, and ${ALL}`,
