@@ -1,11 +1,13 @@
 import type { Command } from "commander";
-import { operationError } from "../../base/errors.ts";
+import { operationError, type LograftError } from "../../base/errors.ts";
 import type { BrokerLogLevels, ClusterBroker, LogLevelChange } from "../../client/index.ts";
+import { isLograftError } from "../../client/errors.ts";
 import { ProtocolError } from "../../model/error-code.ts";
 import { parseInteger } from "../arguments.ts";
 import { clientEndpoint } from "../cluster-survey.ts";
 import type { CliEnvironment } from "../context.ts";
 import { CliContext, withGlobalOptions } from "../context.ts";
+import { exitCodeOfAll } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 
 interface LogLevelCommandOptions {
@@ -36,14 +38,25 @@ export function addNodeLogLevelCommand(node: Command, environment: CliEnvironmen
         const admin = client.admin();
         const { brokers } = await admin.describeCluster({ signal });
         const answers: BrokerLogLevels[] = [];
+        const failures: LograftError[] = [];
         for (const broker of chosen(brokers, only)) {
           const asked = { address: clientEndpoint(broker), signal };
-          answers.push(
-            changes.length === 0 ? await admin.logLevels(asked) : await admin.setLogLevels(changes, asked),
-          );
+          try {
+            answers.push(
+              changes.length === 0 ? await admin.logLevels(asked) : await admin.setLogLevels(changes, asked),
+            );
+          } catch (error: unknown) {
+            // What is wrong with the request is so for all; a broker that does not answer must not hide the others.
+            if (!isLograftError(error) || !error.retriable || signal.aborted) throw error;
+            failures.push(error);
+            output.note(`broker ${broker.nodeId} was not reached: ${error.message}`);
+          }
         }
+        const [failure] = failures;
+        if (answers.length === 0 && failure !== undefined) throw failure;
         printLevels(output, answers);
-        if (changes.length > 0) {
+        environment.exit(exitCodeOfAll(failures, answers.length + failures.length));
+        if (changes.length > 0 && answers.length > 0) {
           output.note(
             "the change holds until a broker's next start; to keep it, set log.level or log.levels",
           );

@@ -93,6 +93,15 @@ describe("node", () => {
     ]);
   });
 
+  test("log-level tells of a broker that does not answer, and of the others all the same", async () => {
+    fake.stop(2);
+    const { code, stdout, stderr } = await fakeCli(fake, ["node", "log-level", "all=warn", "--json"]);
+    expect(code).toBe(7);
+    expect(stderr).toContain("broker 2 was not reached: ");
+    const nodes = (JSON.parse(stdout) as { nodeId: number }[]).map(({ nodeId }) => nodeId);
+    expect([...new Set(nodes)]).toEqual([1, 3]);
+  });
+
   test.each([
     [["raft"], 2, "write component=level"],
     [["raft=loud"], 2, "write component=level"],
