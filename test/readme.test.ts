@@ -1,11 +1,10 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { LograftClient } from "../src/client/index.ts";
 import { startBroker } from "../src/testing.ts";
+import { runExample, startExample, type Program } from "./examples/run-example.ts";
 
 /* The README's code is that of the examples, letter by letter; those are type-checked and linted with the rest, and run here. */
 
@@ -32,13 +31,14 @@ test("the first steps print what their comments say", async () => {
   const code = exampleOf("examples/first-steps.ts");
   const promised = Array.from(code.matchAll(/console\.log.*\/\/ (.+)$/gm), (match) => match[1] ?? "");
   expect(promised).toHaveLength(2);
-  const program = run("first-steps.ts", code.replace("localhost:9092", broker.address));
+  const program = start("first-steps.ts", code.replace("localhost:9092", broker.address));
+  let text = "";
   for await (const chunk of program.stdout) {
-    program.text += String(chunk);
-    if (program.text.split("\n").length > promised.length) break;
+    text += String(chunk);
+    if (text.split("\n").length > promised.length) break;
   }
   program.kill();
-  expect(program.text.trimEnd().split("\n"), program.errors).toEqual(promised);
+  expect(text.trimEnd().split("\n"), program.errors()).toEqual(promised);
 });
 
 test("the member of a group handles, commits and leaves when it is told to end", async () => {
@@ -47,13 +47,14 @@ test("the member of a group handles, commits and leaves when it is told to end",
   await using producer = client.producer();
   await producer.send("payments", { key: "c-7", value: "12" });
   const code = exampleOf("examples/group-member.ts");
-  const program = run("group-member.ts", code.replace("localhost:9092", broker.address));
+  const program = start("group-member.ts", code.replace("localhost:9092", broker.address));
+  let text = "";
   for await (const chunk of program.stdout) {
-    program.text += String(chunk);
-    if (program.text.includes("\n")) program.kill();
+    text += String(chunk);
+    if (text.includes("\n")) program.kill();
   }
-  expect(await program.ended, program.errors).toBe(0);
-  expect(program.text).toBe("0 0 12\n");
+  expect(await program.ended, program.errors()).toBe(0);
+  expect(text).toBe("0 0 12\n");
   const [group] = await client.admin().describeGroups(["billing"]);
   expect(group?.members).toEqual([]);
   const offsets = await client.admin().fetchGroupOffsets("billing");
@@ -61,33 +62,17 @@ test("the member of a group handles, commits and leaves when it is told to end",
 });
 
 test("the test inside passes", async () => {
-  const program = run("inside-a-test.ts", exampleOf("examples/inside-a-test.ts"));
-  for await (const chunk of program.stdout) program.text += String(chunk);
-  expect(await program.ended, program.text + program.errors).toBe(0);
+  const { code, output, errors } = await runExample("examples/inside-a-test.ts");
+  expect(code, output + errors).toBe(0);
 });
 
 function exampleOf(path: string): string {
   return blocks.find((block) => block.path === path)?.code ?? "";
 }
 
-/** Runs a text against the sources, as an installed package runs against what is made from them. */
-function run(name: string, code: string) {
-  const source = (path: string): string => pathToFileURL(join(root, "src", path)).href;
+/** Starts the text of an example, which another address was written into. */
+function start(name: string, code: string): Program {
   const file = join(directory, name);
-  const text = code
-    .replace('"lograft/client"', JSON.stringify(source("client/index.ts")))
-    .replace('"lograft/testing"', JSON.stringify(source("testing.ts")));
-  writeFileSync(file, text);
-  const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "pipe"] });
-  const program = {
-    stdout: child.stdout,
-    text: "",
-    errors: "",
-    kill: () => child.kill(),
-    ended: new Promise<number | null>((resolve) => child.once("exit", resolve)),
-  };
-  child.stderr.on("data", (chunk: Buffer) => {
-    program.errors += chunk.toString();
-  });
-  return program;
+  writeFileSync(file, code);
+  return startExample(file);
 }
