@@ -101,11 +101,13 @@ export class AdminCalls {
   }
 }
 
-/** The error of one item of an answer, or undefined. */
+/** The error of one item of an answer, or undefined. Most messages of brokers name the item themselves, as `what` does. */
 export function itemError(errorCode: number, message: string, what: string): ProtocolError | undefined {
   if (errorCode === 0) return undefined;
   const name = errorNameOf(errorCode);
-  return new ProtocolError(name, `${what}: ${message === "" ? name : message}`, { context: { what } });
+  const text = message === "" ? name : message;
+  const isNamed = text.startsWith(`${what} `) || text.startsWith(`${what}:`);
+  return new ProtocolError(name, isNamed ? text : `${what}: ${text}`, { context: { what } });
 }
 
 /** The items; or, unless the caller wants them all, the first failure thrown. */

@@ -9,8 +9,13 @@ function scene() {
   let text = "";
   let options: unknown;
   let isClosed = false;
+  const notes: string[] = [];
+  let tell: (error: { code: string; message: string }) => void = () => undefined;
   const consumer = {
-    on: () => () => undefined,
+    on: (_name: "error", listener: typeof tell) => {
+      tell = listener;
+      return () => undefined;
+    },
     async *batches() {
       for (let base = 0; ; base += 3) {
         const records = [0, 1, 2].map((n) => ({ offset: base + n }));
@@ -30,7 +35,7 @@ function scene() {
   const context = {
     signal: new AbortController().signal,
     output: {
-      note: () => undefined,
+      note: (line: string) => void notes.push(line),
       drained: () => Promise.resolve(),
       write: (data: string) => (text += data) !== "",
     },
@@ -42,7 +47,8 @@ function scene() {
       },
     },
   } as unknown as CliContext;
-  return { context, commits, seen: () => ({ text, options, isClosed }) };
+  const fail = (code: string, message: string): void => tell({ code, message });
+  return { context, commits, notes, fail, seen: () => ({ text, options, isClosed }) };
 }
 
 const print = ({ offset }: PrintableRecord): string => `${offset} `;
@@ -56,4 +62,15 @@ test("reads as a member, prints up to the limit and commits what was printed, no
     options: { groupId: "g", topics: ["t"], autoOffsetReset: "latest" },
     isClosed: true,
   });
+});
+
+test("tells what is tried again once, and of a coordinator that reads its log only when it takes long", async () => {
+  const { context, fail, notes } = scene();
+  const reading = readGroup(context, { groupId: "g", topics: [/t/], reset: "latest", limit: 5, print });
+  for (let attempt = 0; attempt < 5; attempt++) fail("COORDINATOR_LOAD_IN_PROGRESS", "it is being read");
+  expect(notes).toEqual([]);
+  for (let attempt = 0; attempt < 3; attempt++) fail("COORDINATOR_LOAD_IN_PROGRESS", "it is being read");
+  fail("NETWORK_EXCEPTION", "gone");
+  expect(notes).toEqual(["lograft: it is being read", "lograft: gone"]);
+  await reading;
 });

@@ -41,6 +41,7 @@ describe("admin", () => {
     );
     expect(error).toBeInstanceOf(ProtocolError);
     expect(error).toMatchObject({ code: "TOPIC_ALREADY_EXISTS", retriable: false });
+    expect(error.message).toBe("topic t exists");
     const results = await settle(
       admin.createTopics([{ name: "t" }, { name: "newer", partitions: 2 }], { throwOnError: false }),
     );

@@ -221,7 +221,7 @@ export class FakeCluster implements ClientTransport, FakeStreamServer {
               name,
               topicId: Buffer.alloc(16, 1),
               errorCode: exists ? errorCodeOf("TOPIC_ALREADY_EXISTS") : 0,
-              errorMessage: exists ? "it exists" : "",
+              errorMessage: exists ? `topic ${name} exists` : "",
               partitions,
               replicationFactor: 1,
             };
