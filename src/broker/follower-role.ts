@@ -1,6 +1,7 @@
 import { assert } from "../base/assert.ts";
 import { LograftError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import type { LeaderGaps } from "../log/gaps.ts";
 import type { EpochEnd } from "../log/leader-epoch-cache.ts";
 import type { AppendResult } from "../log/log-appender.ts";
 import type { TopicId } from "../model/ids.ts";
@@ -112,8 +113,8 @@ export class FollowerRole implements FollowerReplica {
     return this.#cut(() => this.#log.resetTo(start));
   }
 
-  append(batches: Buffer): AppendResult {
-    return this.#log.appendReplicated(batches, { leaderEpoch: this.leaderEpoch });
+  append(batches: Buffer, gaps: LeaderGaps | undefined): AppendResult {
+    return this.#log.appendReplicated(batches, { leaderEpoch: this.leaderEpoch, gaps });
   }
 
   learn(highWatermark: Offset, logStartOffset: Offset): void {

@@ -116,6 +116,10 @@ export class LeaderRole implements LeaderReplica {
     return this.#log.logStartOffset;
   }
 
+  get gapsBelow(): Offset {
+    return this.#log.gapsBelow;
+  }
+
   get logEndOffset(): Offset {
     return this.#log.logEndOffset;
   }

@@ -27,6 +27,7 @@ export type ReplicaStore = PartitionStore &
     | "latestEpoch"
     | "endOffsetForEpoch"
     | "appendReplicated"
+    | "gapsBelow"
     | "truncateTo"
     | "resetTo"
     | "damage"

@@ -35,7 +35,6 @@ export function logConfigOf(config: TopicConfig, broker: BrokerConfig): LogConfi
     retentionBytes: config.retentionBytes,
     isDeleting: config.cleanupPolicy.includes("delete"),
     isCompacting: config.cleanupPolicy.includes("compact"),
-    mayHaveGaps: config.cleanupPolicy.includes("compact"),
     minCleanableDirtyRatio: config.minCleanableDirtyRatio,
     minCompactionLagMs: config.minCompactionLagMs,
     maxCompactionLagMs: config.maxCompactionLagMs,

@@ -2,22 +2,24 @@ import { offset } from "../model/offsets.ts";
 import type { Offset } from "../model/offsets.ts";
 import type { TopicPartitionKey } from "../model/topic-partition.ts";
 import { CoalescedWrite } from "./coalesced-write.ts";
-import { CLEANER_FILE, LOG_START_FILE, RECOVERY_POINT_FILE } from "./data-directory.ts";
+import { CLEANER_FILE, GAPS_FILE, LOG_START_FILE, RECOVERY_POINT_FILE } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
 
 const ZERO = offset(0);
 
 /**
- * Log starts, recovery points and the ends of what is compacted, of all partitions of a data directory, each in one file,
- * as Kafka keeps them.
+ * Log starts, recovery points, the ends of what is compacted and those of where gaps may be, of all partitions of a data
+ * directory, each in one file, as Kafka keeps the first three.
  */
 export class Checkpoints {
   readonly #logStarts: Map<TopicPartitionKey, Offset>;
   readonly #recoveryPoints: Map<TopicPartitionKey, Offset>;
   readonly #cleanOffsets: Map<TopicPartitionKey, Offset>;
+  readonly #gapBounds: Map<TopicPartitionKey, Offset>;
   readonly #logStartFile: CoalescedWrite;
   readonly #recoveryPointFile: CoalescedWrite;
   readonly #cleanerFile: CoalescedWrite;
+  readonly #gapsFile: CoalescedWrite;
 
   /** Takes the maps as they were read. */
   constructor(
@@ -25,6 +27,7 @@ export class Checkpoints {
       readonly logStarts: Map<TopicPartitionKey, Offset>;
       readonly recoveryPoints: Map<TopicPartitionKey, Offset>;
       readonly cleanOffsets: Map<TopicPartitionKey, Offset>;
+      readonly gapBounds: Map<TopicPartitionKey, Offset>;
     },
     deps: { readonly directory: DataDirectory },
   ) {
@@ -32,11 +35,13 @@ export class Checkpoints {
     this.#logStarts = content.logStarts;
     this.#recoveryPoints = content.recoveryPoints;
     this.#cleanOffsets = content.cleanOffsets;
+    this.#gapBounds = content.gapBounds;
     this.#logStartFile = new CoalescedWrite(() => directory.saveCheckpoint(LOG_START_FILE, this.#logStarts));
     this.#recoveryPointFile = new CoalescedWrite(() =>
       directory.saveCheckpoint(RECOVERY_POINT_FILE, this.#recoveryPoints),
     );
     this.#cleanerFile = new CoalescedWrite(() => directory.saveCheckpoint(CLEANER_FILE, this.#cleanOffsets));
+    this.#gapsFile = new CoalescedWrite(() => directory.saveCheckpoint(GAPS_FILE, this.#gapBounds));
   }
 
   logStartOf(key: TopicPartitionKey): Offset | undefined {
@@ -73,17 +78,23 @@ export class Checkpoints {
     return this.#recoveryPointFile.request();
   }
 
-  /**
-   * Up to where a log is compacted, exclusive. An entry, be it 0, also says that the offsets of the log may have gaps,
-   * which is asked when a crash is recovered from and the topic's settings are not known yet.
-   */
+  /** Up to where a log is compacted, exclusive. */
   cleanOffsetOf(key: TopicPartitionKey): Offset | undefined {
     return this.#cleanOffsets.get(key);
   }
 
-  /** Resolves when it is durable that the offsets of the log may have gaps. */
-  async noteGaps(key: TopicPartitionKey): Promise<void> {
-    if (this.#cleanOffsets.get(key) === undefined) await this.saveCleanOffset(key, ZERO);
+  /**
+   * Offsets below may be missing from the log. A log of which nothing is noted may lack what lies below its clean offset:
+   * should the file be lost, what was compacted here is not taken for damaged.
+   */
+  gapsBelowOf(key: TopicPartitionKey): Offset {
+    return this.#gapBounds.get(key) ?? this.#cleanOffsets.get(key) ?? ZERO;
+  }
+
+  /** Resolves when it is durable. */
+  async saveGapsBelow(key: TopicPartitionKey, gapsBelow: Offset): Promise<void> {
+    this.#gapBounds.set(key, gapsBelow);
+    await this.#gapsFile.request();
   }
 
   /** Resolves when it is durable. */
@@ -98,5 +109,6 @@ export class Checkpoints {
     if (this.#logStarts.delete(key)) await this.#logStartFile.request();
     if (this.#recoveryPoints.delete(key)) await this.#recoveryPointFile.request();
     if (this.#cleanOffsets.delete(key)) await this.#cleanerFile.request();
+    if (this.#gapBounds.delete(key)) await this.#gapsFile.request();
   }
 }

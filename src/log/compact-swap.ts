@@ -21,6 +21,7 @@ import { INDEX_KINDS } from "./segment-indexes.ts";
  * How a compacted copy takes the place of its originals, and what a crash leaves at each step:
  *
  *   1. the copy is written and synced as `.log.cleaned`, its indexes likewise   crash: removed at the next opening
+ *      and that there may be gaps up to its end is noted
  *   2. `.log.cleaned` is renamed to `.log.swap`, durably                        from here on it is finished at the opening
  *   3. the originals are renamed to `.deleted`, durably                         (their snapshots too, but for the first's)
  *   4. `.log.swap` is renamed to `.log`
@@ -30,18 +31,35 @@ import { INDEX_KINDS } from "./segment-indexes.ts";
  * its originals ended, and what has to go in step 3 can be told after a crash from the copy alone.
  */
 
+/** What takes the place of some segments. */
+export interface Swap {
+  readonly originals: readonly Segment[];
+  readonly copy: Segment;
+  /** Offsets below may be missing from the copy. */
+  readonly gapsBelow: Offset;
+  /** Of the log when the originals were read. */
+  readonly generation: number;
+}
+
 /**
- * Puts `copy` in the place of `originals`. False when they are no more what they were: nothing was changed then. Reads of
- * the log from the disk wait while names change. @throws LograftError when step 1 could not be made durable. A failure
- * behind step 2 takes the log offline, and the next opening goes on from there.
+ * Puts a copy in the place of its originals. False when they are no more what they were: nothing was changed then. Reads
+ * of the log from the disk wait while names change. @throws LograftError when the bound of gaps or step 1 could not be
+ * made durable. A failure behind step 2 takes the log offline, and the next opening goes on from there.
  */
-export async function swapIn(core: LogCore, originals: readonly Segment[], copy: Segment): Promise<boolean> {
+export async function swapIn(
+  core: LogCore,
+  { originals, copy, gapsBelow, generation }: Swap,
+): Promise<boolean> {
   let isDone = false;
   await reshape(core, () =>
     core.exclusive(async () => {
       const isUnchanged =
-        core.state === "open" && core.barrier === undefined && !originals.some((one) => one.isRemoved);
+        core.state === "open" &&
+        core.barrier === undefined &&
+        core.generation === generation &&
+        !originals.some((one) => one.isRemoved);
       if (!isUnchanged) return;
+      await core.raiseGaps(gapsBelow);
       let release = (): void => undefined;
       try {
         const { disk } = core.deps;

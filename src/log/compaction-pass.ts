@@ -118,8 +118,6 @@ export class CompactionPass {
     const { dedupeBytes, signal } = this.#options;
     const limits = this.#limitsOf(topicPartition, log);
     if (limits === undefined) return undefined;
-    // Durable before there is a gap: a recovery must not take it for damage.
-    if (limits.firstDirtyOffset === undefined) await logs.noteClean(topicPartition, log.logStartOffset);
     const startMs = clock.monotonicMs();
     const report = await log.compact(limits, {
       dedupeBytes,

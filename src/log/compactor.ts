@@ -1,5 +1,5 @@
 import { LograftError } from "../base/errors.ts";
-import { addOffset, NO_OFFSET } from "../model/offsets.ts";
+import { addOffset, minOffset, NO_OFFSET } from "../model/offsets.ts";
 import type { Offset, ProducerId } from "../model/offsets.ts";
 import { ProtocolError } from "../model/error-code.ts";
 import {
@@ -22,6 +22,7 @@ import type { CompactRange } from "./compact-range.ts";
 import { CompactSegment } from "./compact-segment.ts";
 import { swapIn } from "./compact-swap.ts";
 import { CompactTransactions } from "./compact-transactions.ts";
+import { mayFollow } from "./gaps.ts";
 import type { LogCore } from "./log-core.ts";
 import { findAborted } from "./log-search.ts";
 import type { ProducerEntry } from "./producer-snapshot.ts";
@@ -86,6 +87,7 @@ class Compactor {
   readonly #core: LogCore;
   readonly #range: CompactRange;
   readonly #options: CompactOptions;
+  readonly #generation: number;
   readonly #map: OffsetMap;
   readonly #producers = new Map<ProducerId, ProducerEntry>();
   readonly #retention: RetentionOfKeys;
@@ -104,6 +106,7 @@ class Compactor {
     this.#core = core;
     this.#range = range;
     this.#options = options;
+    this.#generation = core.generation;
     this.#mappedEnd = range.firstDirtyOffset;
     const end = range.segments.at(-1)?.endOffset ?? range.firstDirtyOffset;
     this.#map = new OffsetMap(
@@ -221,7 +224,9 @@ class Compactor {
       if (!isChanged && originals.length === 1) return 1;
       const segment = await copy.finish(originals);
       await this.#options.pay(copy.sizeBytes, this.#options.signal);
-      isInPlace = await swapIn(this.#core, originals, segment);
+      const gapsBelow = minOffset(segment.endOffset, this.#mappedEnd);
+      const generation = this.#generation;
+      isInPlace = await swapIn(this.#core, { originals, copy: segment, gapsBelow, generation });
       if (!isInPlace) this.#stop = "changed";
       return originals.length;
     } catch (error: unknown) {
@@ -329,16 +334,24 @@ class Compactor {
         beforeRead: (sizeBytes) => pay(sizeBytes, signal),
         signal,
       });
-      while (await reader.fill()) {
+      let expected = segment.baseOffset;
+      let isInOrder = true;
+      while (isInOrder && (await reader.fill())) {
         if (!this.#isUnchanged(segment)) return;
         while (reader.next()) {
+          const { buffer, at } = reader;
+          // What was lost must not become what was compacted.
+          isInOrder = mayFollow(expected, baseOffsetOf(buffer, at), this.#core.gapsBelow);
+          if (!isInOrder) break;
+          expected = addOffset(lastOffsetOf(buffer, at), 1);
           const more = visit(reader);
           if (!(typeof more === "boolean" ? more : await more)) return;
         }
         await afterRead();
       }
       const { problem, validEnd } = reader.verdict();
-      if (problem === undefined && validEnd === segment.sizeBytes) return;
+      const isWhole = problem === undefined && validEnd === segment.sizeBytes;
+      if (isWhole && isInOrder && expected === segment.endOffset) return;
     } finally {
       await file.close();
     }
@@ -348,8 +361,11 @@ class Compactor {
   }
 
   #isUnchanged(segment: Segment): boolean {
-    const isSame = this.#core.state === "open" && !segment.isRemoved && segment.damage === undefined;
-    if (!isSame) this.#stop ??= segment.damage === undefined ? "changed" : "damaged";
-    return isSame;
+    const { generation, state } = this.#core;
+    // Cut since: what was read of it may be no more, though the segment is.
+    const isSame = generation === this.#generation && state === "open" && !segment.isRemoved;
+    if (isSame && segment.damage === undefined) return true;
+    this.#stop ??= segment.damage === undefined ? "changed" : "damaged";
+    return false;
   }
 }

@@ -27,6 +27,7 @@ export const LOCK_FILE = ".lock";
 export const RECOVERY_POINT_FILE = "recovery-point-offset-checkpoint";
 export const LOG_START_FILE = "log-start-offset-checkpoint";
 export const CLEANER_FILE = "cleaner-offset-checkpoint";
+export const GAPS_FILE = "gap-offset-checkpoint";
 
 /** A data directory that this process has taken, and what its last owner left. */
 export interface OpenedDirectory {
@@ -38,8 +39,10 @@ export interface OpenedDirectory {
   readonly deleted: readonly string[];
   readonly logStarts: Map<TopicPartitionKey, Offset>;
   readonly recoveryPoints: Map<TopicPartitionKey, Offset>;
-  /** Of logs that have, or had, compaction. */
+  /** Of logs that were compacted. */
   readonly cleanOffsets: Map<TopicPartitionKey, Offset>;
+  /** Of logs with gaps. */
+  readonly gapBounds: Map<TopicPartitionKey, Offset>;
   /** Undefined when the last process did not stop in order. Taken away durably. */
   readonly marker: ShutdownMarker | undefined;
 }
@@ -70,12 +73,14 @@ export async function openDataDirectory(
     const logStarts = await directory.readCheckpoint(LOG_START_FILE);
     const recoveryPoints = await directory.readCheckpoint(RECOVERY_POINT_FILE);
     const cleanOffsets = await directory.readCheckpoint(CLEANER_FILE);
+    const gapBounds = await directory.readCheckpoint(GAPS_FILE);
     // Of partitions that were deleted just before a crash: they must not hold for a new topic of the same name.
     await directory.dropUnknown(LOG_START_FILE, logStarts, partitions);
     await directory.dropUnknown(RECOVERY_POINT_FILE, recoveryPoints, partitions);
     await directory.dropUnknown(CLEANER_FILE, cleanOffsets, partitions);
+    await directory.dropUnknown(GAPS_FILE, gapBounds, partitions);
     const marker = await directory.takeMarker();
-    const checkpoints = { logStarts, recoveryPoints, cleanOffsets };
+    const checkpoints = { logStarts, recoveryPoints, cleanOffsets, gapBounds };
     return { directory, lock, meta, partitions, deleted, ...checkpoints, marker };
   } catch (error: unknown) {
     await lock.release();

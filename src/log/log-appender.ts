@@ -16,8 +16,9 @@ import {
   verifyBatchCrc,
 } from "../model/record-batch.ts";
 import { validateProducedBatches } from "./batch-validator.ts";
+import { mayFollow } from "./gaps.ts";
+import type { LeaderGaps } from "./gaps.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
-import { doubtGap, noteGaps } from "./leader-gap.ts";
 import { rollMsOf } from "./log-config.ts";
 import type { LogConfig } from "./log-config.ts";
 import type { LogCore, Refusal } from "./log-core.ts";
@@ -50,6 +51,7 @@ export type AppendResult =
   | Refusal;
 
 const MAX_INT32 = 0x7fffffff;
+const NO_GAPS = 0 as Offset;
 const DONE = Promise.resolve();
 const NO_PRODUCERS = formatProducerSnapshot([]);
 
@@ -130,20 +132,27 @@ export function appendProduced(
   };
 }
 
+/** What a leader says of the batches that it sends. */
+export interface ReplicatedOptions {
+  readonly leaderEpoch: LeaderEpoch;
+  /** Undefined: they leave no offset out. */
+  readonly gaps?: LeaderGaps | undefined;
+}
+
 /** See `PartitionLog.appendReplicated`. Everything is checked before anything changes (H42). */
 export function appendReplicated(
   core: LogCore,
   writer: LogWriter,
   batches: Buffer,
-  options: { readonly leaderEpoch: LeaderEpoch },
+  options: ReplicatedOptions,
 ): AppendResult {
   const { config } = core;
   const blocked = refusal(core, batches);
   if (blocked !== undefined) return blocked;
-  const run = checkReplicated(core, config, batches, options.leaderEpoch);
+  const run = checkReplicated(core, batches, options);
   if ("error" in run) return run;
   const { endOffset, hasProducer } = run;
-  if (run.hasGap) noteGaps(core);
+  if (run.hasGap && options.gaps !== undefined) core.wantGaps(options.gaps.below);
   const queue = core.pendingQueue();
   let done = DONE;
   let start = 0;
@@ -162,12 +171,14 @@ export function appendReplicated(
     };
     done = queue.push(piece);
   };
+  let before = core.nextOffset;
   for (let at = 0; at < batches.length;) {
     const baseOffset = baseOffsetOf(batches, at);
     const sizeBytes = batchSizeOf(batches, at);
     const snapshot = planRoll(core, config, sizeBytes, addOffset(lastOffsetOf(batches, at), 1), baseOffset);
     if (snapshot !== undefined) {
-      if (at > 0) push(at, baseOffset);
+      // A gap belongs to the segment of the batch behind it: each ends with a batch.
+      if (at > 0) push(at, before);
       start = at;
       rollSnapshot = snapshot;
       aborted = undefined;
@@ -176,6 +187,7 @@ export function appendReplicated(
     const isKept = core.deps.sabotage !== "forgetProducers";
     const transaction = isKept ? noteProducers(core, batches, at) : undefined;
     if (transaction !== undefined) (aborted ??= []).push(transaction);
+    before = addOffset(lastOffsetOf(batches, at), 1);
     at += sizeBytes;
   }
   push(batches.length, endOffset);
@@ -244,11 +256,14 @@ interface ReplicatedRun {
 
 function checkReplicated(
   core: LogCore,
-  config: LogConfig,
   batches: Buffer,
-  currentEpoch: LeaderEpoch,
+  { leaderEpoch: currentEpoch, gaps }: ReplicatedOptions,
 ): ReplicatedRun | Refusal {
   let expected = core.nextOffset;
+  if (gaps !== undefined && gaps.from !== expected) {
+    const message = `the leader sends what follows offset ${gaps.from} where ${expected} is expected`;
+    return refuse("OFFSET_OUT_OF_RANGE", message);
+  }
   let epoch = core.latestEpoch;
   let hasProducer = false;
   let hasGap = false;
@@ -260,11 +275,11 @@ function checkReplicated(
     if (!verifyBatchCrc(batches, at)) {
       return refuse("CORRUPT_MESSAGE", `the batch at offset ${baseOffset} does not match its CRC-32C`);
     }
-    if (!isContiguous(core, config, baseOffset, lastOffsetOf(batches, at), expected, at)) {
-      const message =
-        baseOffset > expected
-          ? doubtGap(core, { start: expected, end: baseOffset })
-          : `the batch begins at offset ${baseOffset} where ${expected} is expected`;
+    const isInPlace =
+      mayFollow(expected, baseOffset, gaps?.below ?? NO_GAPS) ||
+      (at === 0 && holdsStart(core, baseOffset, lastOffsetOf(batches, at)));
+    if (!isInPlace) {
+      const message = `the batch begins at offset ${baseOffset} where ${expected} is expected`;
       return refuse("OFFSET_OUT_OF_RANGE", message);
     }
     if (batchEpoch < epoch || batchEpoch > currentEpoch) {
@@ -283,23 +298,11 @@ function checkReplicated(
   return { endOffset: expected, hasProducer, hasGap };
 }
 
-/** Compaction leaves gaps. The first batch of an empty log may begin below its start, which lies inside that batch. */
-function isContiguous(
-  core: LogCore,
-  config: LogConfig,
-  baseOffset: Offset,
-  lastOffset: Offset,
-  expected: Offset,
-  at: number,
-): boolean {
-  if (baseOffset === expected) return true;
-  if (baseOffset > expected) return config.mayHaveGaps;
-  return (
-    at === 0 &&
-    core.segments.sizeBytes === 0 &&
-    core.nextOffset === core.logEndOffset &&
-    lastOffset >= expected
-  );
+/** The first batch of an empty log may begin below its start, which lies inside that batch. */
+function holdsStart(core: LogCore, baseOffset: Offset, lastOffset: Offset): boolean {
+  const { logEndOffset, nextOffset, segments } = core;
+  const isEmpty = segments.sizeBytes === 0 && nextOffset === logEndOffset;
+  return isEmpty && baseOffset < nextOffset && lastOffset >= nextOffset;
 }
 
 /** Decides here, in order with the offsets, which batch begins a new segment; the snapshot is then that of this moment. */

@@ -33,8 +33,6 @@ export interface LogConfig {
   readonly isDeleting: boolean;
   /** `cleanup.policy` holds "compact": records need keys, and only the last of each key is kept for ever. */
   readonly isCompacting: boolean;
-  /** It is compacted or was so once: a jump of offsets is no damage. */
-  readonly mayHaveGaps: boolean;
   /** `min.cleanable.dirty.ratio`: part of the bytes that must be new before a log is compacted; 0 to 1. */
   readonly minCleanableDirtyRatio: number;
   /** `min.compaction.lag.ms`: so long a record stays, whatever follows it. */
@@ -69,7 +67,6 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   retentionBytes: Number.POSITIVE_INFINITY,
   isDeleting: true,
   isCompacting: false,
-  mayHaveGaps: false,
   minCleanableDirtyRatio: 0.5,
   minCompactionLagMs: 0,
   maxCompactionLagMs: Number.POSITIVE_INFINITY,

@@ -2,7 +2,7 @@ import { errorMessage, LograftError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { ErrorName } from "../model/error-code.ts";
 import type { TopicId } from "../model/ids.ts";
-import { NO_LEADER_EPOCH } from "../model/offsets.ts";
+import { maxOffset, NO_LEADER_EPOCH } from "../model/offsets.ts";
 import type { LeaderEpoch, Offset } from "../model/offsets.ts";
 import type { TopicPartition } from "../model/topic-partition.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -36,8 +36,8 @@ export interface LogHost {
   persistLogStart(topicPartition: TopicPartition, logStartOffset: Offset): Promise<void>;
   /** Resolves when no checkpoint claims more than this to be durable: the log is about to be cut there. */
   lowerRecoveryPoint(topicPartition: TopicPartition, endOffset: Offset): Promise<void>;
-  /** The log has gaps that its topic's settings do not tell of. Its configuration says so from now on, also after a crash. */
-  noteGaps(topicPartition: TopicPartition): Promise<void>;
+  /** Resolves when it is durable that offsets below `gapsBelow`, and only those, may be missing from the log. */
+  saveGapsBelow(topicPartition: TopicPartition, gapsBelow: Offset): Promise<void>;
   /** Something was written that has to be synced within `withinMs`. Called again for each write; cheap. */
   onDirty(log: Flushable, withinMs: number): void;
   /** A failed sync or repair: the directory is not to be trusted any more (H45). Must not throw. */
@@ -97,13 +97,6 @@ export interface AppendPlan {
   sizeBytes: number;
 }
 
-/** Offsets that a leader's batches leave out. */
-export interface LeaderGap {
-  readonly start: Offset;
-  /** Exclusive. */
-  readonly end: Offset;
-}
-
 /** A refusal as a protocol outcome. */
 export interface Refusal {
   readonly ok: false;
@@ -137,8 +130,13 @@ export class LogCore {
   barrier: string | undefined;
   /** A failed write is being undone. */
   isRepairing = false;
-  /** Was refused once; see `doubtGap`. */
-  doubtedGap: LeaderGap | undefined;
+  /**
+   * Offsets below may be missing, because the log was compacted there or copied from one that was. Elsewhere a gap is
+   * damage: a stretch that was lost, or a base offset that has rotted, which no checksum covers.
+   */
+  gapsBelow: Offset;
+  /** As `gapsBelow` has to be before what is queued is written; undefined: as it is. */
+  wantedGapsBelow: Offset | undefined;
   /** Where the next append will go in the files, counting what is queued; undefined: behind what is written. */
   appendPlan: AppendPlan | undefined;
   /** Monotonic time until which appends are refused because the disk was full. */
@@ -170,13 +168,14 @@ export class LogCore {
     options: PartitionLogOptions,
     deps: PartitionLogDeps,
     segments: Segment[],
-    start: Offset,
-    end: Offset,
+    bounds: { readonly start: Offset; readonly end: Offset; readonly gapsBelow: Offset },
   ) {
+    const { start, end, gapsBelow } = bounds;
     this.options = options;
     this.deps = deps;
     this.segments = new SegmentList(segments);
     this.logStartOffset = start;
+    this.gapsBelow = gapsBelow;
     this.logEndOffset = end;
     this.durableEndOffset = end;
     this.nextOffset = end;
@@ -201,6 +200,25 @@ export class LogCore {
       if (segment.areIndexesDirty && segment !== this.segments.active) return segment.baseOffset;
     }
     return this.syncedEndOffset;
+  }
+
+  /** Of what is queued offsets below may be missing: to be durable before it is written. */
+  wantGaps(gapsBelow: Offset): void {
+    this.wantedGapsBelow = maxOffset(gapsBelow, this.wantedGapsBelow ?? gapsBelow);
+  }
+
+  /** Resolves when offsets below may be missing, also after a crash. Under the log's lock. */
+  async raiseGaps(gapsBelow: Offset): Promise<void> {
+    if (gapsBelow <= this.gapsBelow) return;
+    await this.deps.host.saveGapsBelow(this.options.topicPartition, gapsBelow);
+    this.gapsBelow = gapsBelow;
+  }
+
+  /** The log was cut: of what comes in the place of what was there nothing may be missing. Under the log's lock. */
+  async lowerGaps(): Promise<void> {
+    if (this.gapsBelow <= this.logEndOffset) return;
+    this.gapsBelow = this.logEndOffset;
+    await this.deps.host.saveGapsBelow(this.options.topicPartition, this.gapsBelow);
   }
 
   pendingQueue(): AppendQueue {

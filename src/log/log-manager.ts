@@ -269,14 +269,13 @@ export class LogManager {
     const found = known === undefined ? undefined : await this.#directory.topicIdOf(directory);
     if (found !== undefined && found !== topicId) throw inconsistentTopic(directory, found, topicId);
     const closed = known?.closed;
-    // Durable before there can be a gap in the log.
-    if (config().isCompacting) await this.#checkpoints.noteGaps(key);
-    const options = { topicPartition, topicId, directory, config: () => this.#withGaps(key, config()) };
+    const options = { topicPartition, topicId, directory, config };
     const log = await PartitionLog.open(options, this.#logDeps, {
       exists: found !== undefined,
       clean: closed?.isClean === true,
       recoveryPoint: closed?.recoveryPoint ?? this.#checkpoints.recoveryPointOf(key),
       logStartOffset: this.#checkpoints.logStartOf(key) ?? closed?.logStartOffset ?? ZERO,
+      gapsBelow: this.#checkpoints.gapsBelowOf(key),
       ...(closed?.isClean === true ? { expectedEndOffset: closed.logEndOffset } : {}),
     });
     if (this.#closing !== undefined) {
@@ -330,6 +329,7 @@ export class LogManager {
       open: (topicPartition, isWanted) => this.#openKnown(topicPartition, isWanted),
       directoryOf: (topicPartition) => this.#directory.pathOf(topicPartition),
       configOf: (topicPartition) => this.#configOf(topicPartition),
+      gapsBelowOf: (topicPartition) => this.#checkpoints.gapsBelowOf(keyOf(topicPartition)),
       firstDirtyOf: (topicPartition) => this.#checkpoints.cleanOffsetOf(keyOf(topicPartition)),
       noteClean: (topicPartition, offset) => this.#checkpoints.saveCleanOffset(keyOf(topicPartition), offset),
     };
@@ -346,6 +346,7 @@ export class LogManager {
         config: this.#configOf(topicPartition),
         logStartOffset: this.#checkpoints.logStartOf(key) ?? ZERO,
         recoveryPoint: this.#checkpoints.recoveryPointOf(key),
+        gapsBelow: this.#checkpoints.gapsBelowOf(key),
       })),
       { concurrency, producerExpirationMs, sabotage },
       this.#deps,
@@ -360,14 +361,7 @@ export class LogManager {
   }
 
   #configOf(topicPartition: TopicPartition): LogConfig {
-    const config = this.#deps.configOf?.(topicPartition.topic) ?? this.#options.defaultConfig;
-    return this.#withGaps(keyOf(topicPartition), config);
-  }
-
-  /** A log that was ever compacted has gaps, whatever its topic's settings are now, or while they are not known. */
-  #withGaps(key: TopicPartitionKey, config: LogConfig): LogConfig {
-    if (config.mayHaveGaps || this.#checkpoints.cleanOffsetOf(key) === undefined) return config;
-    return { ...config, mayHaveGaps: true };
+    return this.#deps.configOf?.(topicPartition.topic) ?? this.#options.defaultConfig;
   }
 
   #start(deleted: readonly string[]): void {
@@ -387,7 +381,8 @@ export class LogManager {
         this.#checkpoints.saveLogStart(keyOf(topicPartition), logStartOffset),
       lowerRecoveryPoint: (topicPartition, endOffset) =>
         this.#checkpoints.lowerEnd(keyOf(topicPartition), endOffset),
-      noteGaps: (topicPartition) => this.#checkpoints.noteGaps(keyOf(topicPartition)),
+      saveGapsBelow: (topicPartition, gapsBelow) =>
+        this.#checkpoints.saveGapsBelow(keyOf(topicPartition), gapsBelow),
       onDirty: (log, withinMs) => this.#flushTimer.add(log, withinMs),
       onOffline: (_topicPartition, error) => {
         this.#isOffline = true;

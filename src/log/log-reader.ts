@@ -11,6 +11,7 @@ import {
 } from "../model/record-batch.ts";
 import { readFully } from "../platform/disk.ts";
 import type { DiskFile } from "../platform/disk.ts";
+import { mayFollow } from "./gaps.ts";
 import type { LogCore, Refusal } from "./log-core.ts";
 import { indexesOf, rebuildIndexes } from "./log-rebuild.ts";
 import type { Segment } from "./segment.ts";
@@ -80,7 +81,6 @@ async function readFromDisk(
     const next = core.segments.after(segment);
     if (at >= segment.endOffset || segment.isEmpty) {
       if (next === undefined) return nothingAt(at);
-      // A gap that compaction left at the end of the segment.
       at = next.baseOffset;
       continue;
     }
@@ -112,17 +112,12 @@ async function readFromDisk(
       attempt++;
       continue;
     }
-    if (found === undefined && next !== undefined) {
-      at = next.baseOffset;
-      continue;
-    }
     return found ?? nothingAt(at);
   }
   return refuse("KAFKA_STORAGE_ERROR", tooMuchChange(core.directory));
 }
 
 interface SegmentRead {
-  /** Undefined when no batch of the segment ends at or behind the offset. */
   readonly found?: ReadResult;
   /** The index pointed to something that is not the batch it says. */
   readonly isIndexWrong?: boolean;
@@ -135,8 +130,6 @@ export interface ReadFault {
   readonly position: number;
   readonly reason: string;
 }
-
-const NOTHING: SegmentRead = {};
 
 /** Undefined when a failure is told by the segment's removal: its files have gone under the read. */
 async function readUnlessGone(
@@ -189,19 +182,14 @@ async function readBatches(
   window: BatchWindow,
 ): Promise<SegmentRead> {
   const { from, maxBytes, fileEnd, start } = window;
-  const { mayHaveGaps } = core.config;
-  // Only compaction leaves a gap at the end of a segment; where damage was found, the next segment is no continuation.
-  const nothingLeft = (): SegmentRead =>
-    segment.damage === undefined && mayHaveGaps
-      ? NOTHING
-      : faultAt(fileEnd, `the batch of offset ${from} is not there`);
+  const nothingLeft = (): SegmentRead => faultAt(fileEnd, `the batch of offset ${from} is not there`);
   let position = start.position;
   if (position >= fileEnd) return nothingLeft();
   let buffer = await readAt(file, position, Math.min(fileEnd - position, maxBytes + SKIP_BYTES));
   let at = 0;
   let isIndexChecked = position === 0;
   // No checksum covers a base offset: that each batch begins where the one before it ends shows that it is right. Where
-  // compaction left gaps, all that shows is that none begins lower.
+  // compaction may have left gaps, all that shows is that none begins lower.
   let expected = isIndexChecked ? segment.baseOffset : undefined;
   // To the batch that holds `from`: at most an index interval away.
   for (;;) {
@@ -218,7 +206,7 @@ async function readBatches(
     isIndexChecked = true;
     if (!header.ok) return faultAt(position + at, header.reason);
     const baseOffset = baseOffsetOf(buffer, at);
-    if (expected !== undefined && (mayHaveGaps ? baseOffset < expected : baseOffset !== expected)) {
+    if (expected !== undefined && !mayFollow(expected, baseOffset, core.gapsBelow)) {
       return faultAt(position + at, `a batch of offset ${baseOffset} stands where ${expected} should`);
     }
     expected = addOffset(lastOffset as Offset, 1);
@@ -245,7 +233,7 @@ function collect(
   window: BatchWindow,
 ): SegmentRead {
   const { from, maxBytes, endOffset, fileEnd } = window;
-  const { mayHaveGaps } = core.config;
+  const { gapsBelow } = core;
   let at = 0;
   let nextOffset = from;
   while (at + BATCH_HEADER_BYTES <= buffer.length) {
@@ -253,8 +241,7 @@ function collect(
     const fault = !header.ok ? header.reason : undefined;
     const size = header.ok ? header.size : 0;
     if (fault === undefined && (at + size > buffer.length || (at > 0 && at + size > maxBytes))) break;
-    const isOutOfPlace =
-      fault === undefined && isMisplaced(segment, buffer, at, { from, nextOffset, mayHaveGaps });
+    const isOutOfPlace = fault === undefined && isMisplaced(segment, buffer, at, { nextOffset, gapsBelow });
     if (fault !== undefined || isOutOfPlace || !verifyBatchCrc(buffer, at)) {
       // What precedes it is served; the next read begins here and names it.
       if (at > 0) break;
@@ -279,13 +266,14 @@ function isMisplaced(
   segment: Segment,
   buffer: Buffer,
   at: number,
-  place: { readonly from: Offset; readonly nextOffset: Offset; readonly mayHaveGaps: boolean },
+  place: { readonly nextOffset: Offset; readonly gapsBelow: Offset },
 ): boolean {
-  const { from, nextOffset, mayHaveGaps } = place;
+  const { nextOffset, gapsBelow } = place;
   const baseOffset = baseOffsetOf(buffer, at);
-  if (!mayHaveGaps) return at === 0 ? baseOffset > from : baseOffset !== nextOffset;
+  // The first one may hold the offset that is asked for anywhere.
+  const isInOrder = (at === 0 && baseOffset < nextOffset) || mayFollow(nextOffset, baseOffset, gapsBelow);
   // Of one that has rotted it must not be thought that the log ends before it.
-  return (at > 0 && baseOffset < nextOffset) || lastOffsetOf(buffer, at) >= segment.endOffset;
+  return !isInOrder || lastOffsetOf(buffer, at) >= segment.endOffset;
 }
 
 function faultAt(position: number, reason: string): SegmentRead {

@@ -4,7 +4,7 @@ import { loadProducers } from "./producer-recovery.ts";
 import type { LoadedProducers } from "./producer-recovery.ts";
 import { Segment } from "./segment.ts";
 import type { SegmentIndexes } from "./segment.ts";
-import { buildIndexes, readIndexes } from "./segment-indexes.ts";
+import { buildIndexes, endAtGap, readIndexes } from "./segment-indexes.ts";
 
 /** Changes of the segments that one load may run into; each needs a new one to happen during it. */
 const MAX_ATTEMPTS = 8;
@@ -76,16 +76,16 @@ async function walkForIndexes(core: LogCore, segment: Segment): Promise<SegmentI
   const scratch = new Segment(segment.directory, segment.baseOffset, segment.createdMs);
   const handle = await files.acquire(segment.logPath, "read");
   try {
-    const { indexes, verdict } = await buildIndexes(
-      handle.file,
-      scratch,
-      sizeBytes,
-      core.config,
-      producers,
-      clock.monotonicMs(),
-    );
+    const { indexes, verdict, lastGap } = await buildIndexes(handle.file, scratch, sizeBytes, producers, {
+      config: core.config,
+      gapsBelow: core.gapsBelow,
+      nowMs: clock.monotonicMs(),
+    });
+    const { problem } = verdict;
+    const gap = problem?.reason === "offset" ? lastGap : undefined;
+    if (gap !== undefined) endAtGap(scratch, gap);
     scratch.finishIndexes();
-    const { validEnd: position, problem } = verdict;
+    const position = gap?.position ?? verdict.validEnd;
     if (position < sizeBytes && core.isConclusive(segment, generation)) {
       const reason = problem?.message ?? `the file ends there, ${sizeBytes} bytes were written`;
       core.noteDamage(segment, { position, offset: scratch.endOffset, reason });

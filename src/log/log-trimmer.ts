@@ -12,6 +12,7 @@ import {
   segmentFileName,
 } from "./file-names.ts";
 import { reshape } from "./compact-swap.ts";
+import { mayFollow } from "./gaps.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import { rollMsOf } from "./log-config.ts";
 import { storageError } from "./log-core.ts";
@@ -247,6 +248,8 @@ async function withBarrier(
       core.assertOpen();
       try {
         await change();
+        // Behind the cut: a crash before it finds what was there, gaps and all.
+        await core.lowerGaps();
         core.forgetDamage();
       } catch (error: unknown) {
         if (error instanceof InvariantError) throw error;
@@ -299,7 +302,10 @@ interface Cut {
   readonly end: Offset;
 }
 
-/** The batch that holds `offset`, or the first one behind it; undefined when damage hides it, which is noted. */
+/**
+ * The batch that holds `offset`, or the first one behind it; undefined when damage hides it, which is noted. Where there
+ * is a gap before that one the log ends with the batch before.
+ */
 async function findCut(core: LogCore, segment: Segment, offset: Offset): Promise<Cut | undefined> {
   if (segment.damage !== undefined && segment.damage.offset <= offset) return undefined;
   const { offsetIndex } = await indexesOf(core, segment);
@@ -318,6 +324,9 @@ async function findCut(core: LogCore, segment: Segment, offset: Offset): Promise
   }
 }
 
+/** A walk that begins at the very batch does not tell where the one before it ends. */
+const UNKNOWN_END = "a gap may precede the batch";
+
 /**
  * Verifies each batch on its way: one with a wrong length or base offset would lead past the place. Answers where it came
  * to, and the reason when that is not the place.
@@ -329,22 +338,25 @@ async function walkToCut(
   from: number,
   offset: Offset,
 ): Promise<Cut & { readonly reason?: string }> {
-  const { mayHaveGaps } = core.config;
+  const { gapsBelow } = core;
   const reader = new BatchReader(file, from, segment.sizeBytes);
   let expected = from === 0 ? segment.baseOffset : undefined;
   while (await reader.fill()) {
     while (reader.next()) {
       const { buffer, at, position } = reader;
       const base = baseOffsetOf(buffer, at);
-      if (expected !== undefined && base !== expected && !mayHaveGaps) {
+      if (expected !== undefined && !mayFollow(expected, base, gapsBelow)) {
         return { position, end: expected, reason: `offset ${expected} should follow, not ${base}` };
       }
-      expected = addOffset(lastOffsetOf(buffer, at), 1);
-      if (expected > offset) return { position, end: minOffset(offset, base) };
+      const next = addOffset(lastOffsetOf(buffer, at), 1);
+      if (next > offset) {
+        if (expected === undefined && base <= gapsBelow) return { position, end: base, reason: UNKNOWN_END };
+        return { position, end: minOffset(offset, expected ?? base) };
+      }
+      expected = next;
     }
   }
   const { problem, validEnd: position } = reader.verdict();
-  if (problem === undefined && position === segment.sizeBytes) return { position, end: offset };
   const end = minOffset(offset, expected ?? segment.baseOffset);
   return { position, end, reason: problem?.message ?? "the segment ends too early" };
 }

@@ -24,6 +24,8 @@ export interface UpkeepLogs {
   ): Promise<PartitionLog | undefined>;
   directoryOf(topicPartition: TopicPartition): string;
   configOf(topicPartition: TopicPartition): LogConfig;
+  /** See `LogCore.gapsBelow`. */
+  gapsBelowOf(topicPartition: TopicPartition): Offset;
   /** See `CompactionLogs`. */
   firstDirtyOf(topicPartition: TopicPartition): Offset | undefined;
   /** See `CompactionLogs`. */
@@ -60,7 +62,7 @@ export class LogUpkeep {
           partitions: () => logs.partitions(),
           find: (topicPartition) => logs.get(topicPartition),
           directoryOf: (topicPartition) => logs.directoryOf(topicPartition),
-          configOf: (topicPartition) => logs.configOf(topicPartition),
+          gapsBelowOf: (topicPartition) => logs.gapsBelowOf(topicPartition),
           open: (topicPartition) => logs.open(topicPartition, () => true),
         },
       },

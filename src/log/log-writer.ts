@@ -21,8 +21,8 @@ import { emptyIndexes, saveIndexes } from "./segment-indexes.ts";
  * Writes what `LogAppender` queued. One write is in flight for a log: what is queued while it runs goes with the next,
  * and what is written while a sync runs shares the next sync. Made with the first append; an idle one holds nothing.
  *
- * Order on the disk, which recovery relies on: the epoch file before the first batch of an epoch (H40); a segment's last
- * byte before the next segment's first (so only the newest segment can end torn); a segment's name before its content.
+ * Order on the disk, which recovery relies on: the epoch file before the first batch of an epoch (H40); the bound of gaps
+ * before a batch behind one; a segment's last byte before the next segment's first (so only the newest segment can end torn); a segment's name before its content.
  */
 export class LogWriter implements Flushable {
   readonly #core: LogCore;
@@ -110,6 +110,7 @@ export class LogWriter implements Flushable {
     else if (first.rollSnapshot !== undefined && !this.#active().isEmpty)
       await this.#roll(first.rollSnapshot);
     if (core.areEpochsDirty) await this.#saveEpochs();
+    if (core.wantedGapsBelow !== undefined) await this.#raiseGaps(core.wantedGapsBelow);
     const segment = this.#active();
     const indexes = segment.indexes ?? (await indexesOf(core, segment));
     this.#keepIndexes(segment, indexes);
@@ -216,6 +217,7 @@ export class LogWriter implements Flushable {
     core.isRepairing = true;
     core.nextOffset = core.logEndOffset;
     core.appendPlan = undefined;
+    core.wantedGapsBelow = undefined;
     if (core.epochs?.truncateFromEnd(core.logEndOffset) === true) core.areEpochsDirty = true;
     core.queue?.rejectBehind(
       core.logEndOffset,
@@ -362,6 +364,13 @@ export class LogWriter implements Flushable {
       core.areEpochsDirty = true;
       throw error;
     }
+  }
+
+  async #raiseGaps(gapsBelow: Offset): Promise<void> {
+    const core = this.#core;
+    await core.raiseGaps(gapsBelow);
+    // More may have been queued meanwhile.
+    if (core.wantedGapsBelow === gapsBelow) core.wantedGapsBelow = undefined;
   }
 
   #active(): Segment {

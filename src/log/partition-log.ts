@@ -6,13 +6,14 @@ import { writeAtomically } from "../platform/atomic-file.ts";
 import { LEADER_EPOCH_FILE, segmentFileName } from "./file-names.ts";
 import type { EpochEnd } from "./leader-epoch-cache.ts";
 import { appendProduced, appendReplicated } from "./log-appender.ts";
-import type { AppendOrigin, AppendResult } from "./log-appender.ts";
+import type { AppendOrigin, AppendResult, ReplicatedOptions } from "./log-appender.ts";
 import { compactLog } from "./compactor.ts";
 import type { CompactOptions, CompactReport } from "./compactor.ts";
 import { findCompactRange } from "./compact-range.ts";
 import type { CompactLimits, CompactRange } from "./compact-range.ts";
-import { LogCore } from "./log-core.ts";
-import type { LogState, PartitionLogDeps, PartitionLogOptions } from "./log-core.ts";
+import type { LogCore, LogState, PartitionLogDeps, PartitionLogOptions } from "./log-core.ts";
+import { openCore } from "./log-opening.ts";
+import type { OpenHow } from "./log-opening.ts";
 import { readLog } from "./log-reader.ts";
 import type { ReadLimit, ReadResult } from "./log-reader.ts";
 import { findAborted, findMaxTimestamp, findTimestamp } from "./log-search.ts";
@@ -21,9 +22,7 @@ import type { RetentionLimits } from "./log-trimmer.ts";
 import { LogWriter } from "./log-writer.ts";
 import { saveSnapshot } from "./producer-recovery.ts";
 import { formatProducerSnapshot } from "./producer-snapshot.ts";
-import { recoverLog } from "./recovery.ts";
 import { checkSegment } from "./segment-check.ts";
-import { damageMessage } from "./segment-damage.ts";
 import type { DamageScanOptions, ReplicaDamage } from "./segment-damage.ts";
 import { saveIndexes } from "./segment-indexes.ts";
 import type { TimestampOffset } from "./time-index.ts";
@@ -33,18 +32,6 @@ import type { AbortedTransaction } from "./transaction-index.ts";
 export interface ScrubCount {
   readonly segments: number;
   readonly sizeBytes: number;
-}
-
-/** What is known of a log before its files are looked at. */
-export interface OpenHow {
-  readonly recoveryPoint: Offset;
-  readonly logStartOffset: Offset;
-  /** The last process closed it in order. */
-  readonly clean: boolean;
-  /** False when there is no directory for it: nothing was ever written, and nothing is read. */
-  readonly exists: boolean;
-  /** Where a clean log is known to end; if the files say otherwise they are walked as after a crash. */
-  readonly expectedEndOffset?: Offset;
 }
 
 /**
@@ -73,41 +60,7 @@ export class PartitionLog {
     deps: PartitionLogDeps,
     how: OpenHow,
   ): Promise<PartitionLog> {
-    const { clock, disk, logger, limits } = deps;
-    const { directory } = options;
-    if (!how.exists) {
-      return new PartitionLog(new LogCore(options, deps, [], how.logStartOffset, how.logStartOffset));
-    }
-    const input = {
-      directory,
-      config: options.config(),
-      recoveryPoint: how.recoveryPoint,
-      logStartOffset: how.logStartOffset,
-      producerExpirationMs: limits.producerExpirationMs,
-      sabotage: deps.sabotage,
-    };
-    const recoveryDeps = { disk, logger, wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
-    let found = await recoverLog({ ...input, isClean: how.clean }, recoveryDeps);
-    if (how.clean && how.expectedEndOffset !== undefined && found.logEndOffset !== how.expectedEndOffset) {
-      logger.warn("a log does not end where it was closed and is walked as after a crash", {
-        directory,
-        expected: how.expectedEndOffset,
-        found: found.logEndOffset,
-      });
-      const recoveryPoint = how.expectedEndOffset;
-      found = await recoverLog({ ...input, recoveryPoint, isClean: false }, recoveryDeps);
-    }
-    const core = new LogCore(options, deps, found.segments, found.logStartOffset, found.logEndOffset);
-    core.hasDirectory = true;
-    if (found.producers.count > 0) core.producers = found.producers;
-    if (found.epochs.latestEpoch >= 0) core.epochs = found.epochs;
-    for (const segment of found.segments) deps.indexes.touch(segment);
-    const log = new PartitionLog(core);
-    if (found.damage !== undefined) {
-      const message = damageMessage(found.damage.path, found.damage);
-      log.#core.stopAtDamage({ offset: found.damage.offset, message });
-    }
-    return log;
+    return new PartitionLog(await openCore(options, deps, how));
   }
 
   get topicPartition(): TopicPartition {
@@ -120,6 +73,11 @@ export class PartitionLog {
 
   get directory(): string {
     return this.#core.directory;
+  }
+
+  /** Offsets below may be missing: the log was compacted there, or copied from one that was. */
+  get gapsBelow(): Offset {
+    return this.#core.gapsBelow;
   }
 
   /** The first offset that may be read. */
@@ -227,11 +185,11 @@ export class PartitionLog {
 
   /**
    * Takes batches as the leader of `leaderEpoch` sent them, offsets and all. They must follow the log without a gap
-   * (holes of compaction aside), their epochs neither fall nor pass the leader's, their checksums be right (H42); else
-   * nothing of them is taken. Errors: CORRUPT_MESSAGE, OFFSET_OUT_OF_RANGE, INVALID_RECORD, THROTTLING_QUOTA_EXCEEDED,
+   * (those aside that the leader tells of), their epochs neither fall nor pass the leader's, their checksums be right
+   * (H42); else nothing of them is taken. Errors: CORRUPT_MESSAGE, OFFSET_OUT_OF_RANGE, INVALID_RECORD, THROTTLING_QUOTA_EXCEEDED,
    * KAFKA_STORAGE_ERROR. `batches` belongs to the log from here on.
    */
-  appendReplicated(batches: Buffer, options: { readonly leaderEpoch: LeaderEpoch }): AppendResult {
+  appendReplicated(batches: Buffer, options: ReplicatedOptions): AppendResult {
     return appendReplicated(this.#core, this.#writer, batches, options);
   }
 

@@ -17,6 +17,7 @@ export interface PartitionToRecover {
   readonly config: LogConfig;
   readonly logStartOffset: Offset;
   readonly recoveryPoint: Offset;
+  readonly gapsBelow: Offset;
 }
 
 /** Partitions between two lines of progress. */

@@ -25,6 +25,7 @@ import { Segment } from "./segment.ts";
 import {
   buildIndexes,
   emptyIndexes,
+  endAtGap,
   findMaxTimestampInFile,
   INDEX_KINDS,
   readIndexes,
@@ -40,6 +41,8 @@ export interface RecoveryInput {
   readonly recoveryPoint: Offset;
   /** From the checkpoint; what lies below is gone, whatever the files say. */
   readonly logStartOffset: Offset;
+  /** See `LogCore.gapsBelow`. */
+  readonly gapsBelow: Offset;
   /** The last process closed this log in order: the files are as it left them. */
   readonly isClean: boolean;
   readonly producerExpirationMs: number;
@@ -218,14 +221,11 @@ async function walkUnsaved(
   const { producers } = await loadProducers(source, active.baseOffset);
   const file = await deps.disk.open(active.logPath, "read");
   try {
-    const { verdict } = await buildIndexes(
-      file,
-      active,
-      sizeBytes,
-      input.config,
-      producers,
-      deps.monotonicMs,
-    );
+    const { verdict } = await buildIndexes(file, active, sizeBytes, producers, {
+      config: input.config,
+      gapsBelow: input.gapsBelow,
+      nowMs: deps.monotonicMs,
+    });
     const logEndOffset = active.endOffset;
     if (verdict.problem !== undefined || (!input.isClean && logEndOffset !== input.recoveryPoint)) {
       active.sizeBytes = sizeBytes;
@@ -299,14 +299,11 @@ async function scanSegment(
   const sizeBytes = segment.sizeBytes;
   const file = await disk.open(segment.logPath, "write");
   try {
-    const { verdict } = await buildIndexes(
-      file,
-      segment,
-      sizeBytes,
-      input.config,
-      producers,
-      deps.monotonicMs,
-    );
+    const { verdict, lastGap } = await buildIndexes(file, segment, sizeBytes, producers, {
+      config: input.config,
+      gapsBelow: input.gapsBelow,
+      nowMs: deps.monotonicMs,
+    });
     let cutBytes = 0;
     if (verdict.problem !== undefined) {
       const judged = await judgeTail(file, {
@@ -316,9 +313,13 @@ async function scanSegment(
         recoveryPoint: input.recoveryPoint,
         hasNewerSegment: next !== undefined,
       });
-      const { position, message } = verdict.problem;
-      if (judged.kind === "damage")
-        return { damage: reportDamage(segment, position, `${message}; ${judged.reason}`, deps), cutBytes };
+      const { position, message, reason } = verdict.problem;
+      if (judged.kind === "damage") {
+        const gap = reason === "offset" ? lastGap : undefined;
+        if (gap !== undefined) endAtGap(segment, gap);
+        const what = `${message}; ${judged.reason}`;
+        return { damage: reportDamage(segment, gap?.position ?? position, what, deps), cutBytes };
+      }
       cutBytes = sizeBytes - position;
       logger.warn("the torn end of a log was cut off", {
         path: segment.logPath,
@@ -328,9 +329,10 @@ async function scanSegment(
         hadLaterBatches: judged.hasLaterBatches,
       });
       await file.truncate(position);
-    } else if (next !== undefined && segment.endOffset !== next.baseOffset && !input.config.mayHaveGaps) {
+    } else if (next !== undefined && segment.endOffset !== next.baseOffset) {
       const reason = `it ends at offset ${segment.endOffset}, the next segment begins at ${next.baseOffset}`;
-      return { damage: reportDamage(segment, sizeBytes, reason, deps), cutBytes };
+      if (lastGap !== undefined) endAtGap(segment, lastGap);
+      return { damage: reportDamage(segment, lastGap?.position ?? sizeBytes, reason, deps), cutBytes };
     } else if (next === undefined && segment.endOffset < input.recoveryPoint) {
       const reason = `it ends at offset ${segment.endOffset}, everything below ${input.recoveryPoint} was durable`;
       return { damage: reportDamage(segment, sizeBytes, reason, deps), cutBytes };

@@ -4,7 +4,6 @@ import type { TopicPartition } from "../model/topic-partition.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import { parseSegmentFileName, segmentFileName } from "./file-names.ts";
-import type { LogConfig } from "./log-config.ts";
 import type { PartitionLog, ScrubCount } from "./partition-log.ts";
 import { findSegmentDamage } from "./segment-damage.ts";
 import type { DamageScanOptions } from "./segment-damage.ts";
@@ -16,7 +15,8 @@ export interface ScrubLogs {
   /** The log if it is open now. */
   find(topicPartition: TopicPartition): PartitionLog | undefined;
   directoryOf(topicPartition: TopicPartition): string;
-  configOf(topicPartition: TopicPartition): LogConfig;
+  /** See `LogCore.gapsBelow`. */
+  gapsBelowOf(topicPartition: TopicPartition): Offset;
   /** Opens a log whose files look damaged; undefined for one that the metadata does not know (H28). @throws LograftError */
   open(topicPartition: TopicPartition): Promise<PartitionLog | undefined>;
 }
@@ -122,7 +122,7 @@ export class ScrubPass {
   async #checkFiles(topicPartition: TopicPartition): Promise<ScrubCount & { readonly isDamaged: boolean }> {
     const { disk, logs } = this.#deps;
     const directory = logs.directoryOf(topicPartition);
-    const mayHaveGaps = logs.configOf(topicPartition).mayHaveGaps;
+    const gapsBelow = logs.gapsBelowOf(topicPartition);
     const count = { segments: 0, sizeBytes: 0, isDamaged: false };
     if ((await disk.stat(directory)) === undefined) return count;
     const bases: Offset[] = [];
@@ -138,7 +138,7 @@ export class ScrubPass {
       const file = await disk.open(path, "read");
       try {
         const sizeBytes = await file.sizeBytes();
-        const extent = { baseOffset, sizeBytes, endOffset: bases[index + 1], mayHaveGaps };
+        const extent = { baseOffset, sizeBytes, endOffset: bases[index + 1], gapsBelow };
         if ((await findSegmentDamage(file, extent, this.#scan)) !== undefined)
           return { ...count, isDamaged: true };
         count.segments++;

@@ -22,7 +22,7 @@ export async function checkSegment(
     baseOffset,
     sizeBytes: damage?.position ?? sizeBytes,
     endOffset: damage?.offset ?? endOffset,
-    mayHaveGaps: core.config.mayHaveGaps,
+    gapsBelow: core.gapsBelow,
   };
   let found: SegmentDamage | undefined;
   try {

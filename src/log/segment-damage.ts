@@ -1,6 +1,7 @@
 import type { Offset } from "../model/offsets.ts";
 import { baseOffsetOf, lastOffsetOf, leaderEpochOf } from "../model/record-batch.ts";
 import type { DiskFile } from "../platform/disk.ts";
+import { mayFollow } from "./gaps.ts";
 import { BatchReader } from "./record-scan.ts";
 import type { ScanOptions } from "./record-scan.ts";
 
@@ -31,8 +32,8 @@ export interface SegmentExtent {
   readonly sizeBytes: number;
   /** Exclusive; undefined when it is not known, and then not compared. */
   readonly endOffset: Offset | undefined;
-  /** Compaction leaves gaps between offsets; elsewhere a gap is a damaged base offset, which no checksum covers. */
-  readonly mayHaveGaps: boolean;
+  /** See `LogCore.gapsBelow`. */
+  readonly gapsBelow: Offset;
 }
 
 /** How a segment is read for it. */
@@ -48,16 +49,19 @@ export async function findSegmentDamage(
   extent: SegmentExtent,
   options: DamageScanOptions = {},
 ): Promise<SegmentDamage | undefined> {
-  const { baseOffset, sizeBytes, endOffset, mayHaveGaps } = extent;
+  const { baseOffset, sizeBytes, endOffset, gapsBelow } = extent;
   const reader = new BatchReader(file, 0, sizeBytes, { ...options, minBaseOffset: baseOffset });
   let expected = baseOffset;
   let before: SegmentDamage | undefined;
+  let behindGap: SegmentDamage | undefined;
   let epoch = Number.NEGATIVE_INFINITY;
   while (await reader.fill()) {
     while (reader.next()) {
       const { buffer, at, position } = reader;
       const found = baseOffsetOf(buffer, at);
-      if (found !== expected && !mayHaveGaps) {
+      if (found > expected && mayFollow(expected, found, gapsBelow)) {
+        behindGap = { position, offset: expected, reason: "" };
+      } else if (found !== expected) {
         return { position, offset: expected, reason: `base offset ${found} where ${expected} is expected` };
       }
       const last = lastOffsetOf(buffer, at);
@@ -79,8 +83,8 @@ export async function findSegmentDamage(
   const { problem, validEnd } = reader.verdict();
   if (problem !== undefined) {
     const reason = problem.message;
-    // Where there may be gaps nothing shows which of two offsets in the wrong order is right: as with epochs.
-    if (problem.reason === "offset" && mayHaveGaps && before !== undefined) return { ...before, reason };
+    // Of two offsets in the wrong order the higher may be the wrong one; all since the last gap rests on it.
+    if (problem.reason === "offset" && behindGap !== undefined) return { ...behindGap, reason };
     return { position: problem.position, offset: expected, reason };
   }
   return endOfSegment(extent, validEnd, expected);
@@ -91,14 +95,12 @@ function endOfSegment(
   validEnd: number,
   nextOffset: Offset,
 ): SegmentDamage | undefined {
-  const { sizeBytes, endOffset, mayHaveGaps } = extent;
+  const { sizeBytes, endOffset } = extent;
   if (validEnd < sizeBytes) {
     const reason = `the file ends there, ${sizeBytes} bytes were written`;
     return { position: validEnd, offset: nextOffset, reason };
   }
-  if (endOffset === undefined || nextOffset === endOffset || (mayHaveGaps && nextOffset < endOffset)) {
-    return undefined;
-  }
+  if (endOffset === undefined || nextOffset === endOffset) return undefined;
   const reason = `it ends at offset ${nextOffset}, not ${endOffset}`;
   return { position: validEnd, offset: nextOffset, reason };
 }

@@ -4,6 +4,7 @@ import { baseOffsetOf, lastOffsetOf, maxTimestampOf } from "../model/record-batc
 import { readIfPresent } from "../platform/atomic-file.ts";
 import { writeFully } from "../platform/disk.ts";
 import type { Disk, DiskFile } from "../platform/disk.ts";
+import { mayFollow } from "./gaps.ts";
 import type { LogConfig } from "./log-config.ts";
 import { OffsetIndex } from "./offset-index.ts";
 import type { ProducerState } from "./producer-state.ts";
@@ -72,24 +73,47 @@ export async function saveIndexes(
   for (const kind of INDEX_KINDS) await replaceContent(disk, segment.pathOf(kind) + suffix, contents[kind]);
 }
 
+/** How a segment is walked for its indexes. */
+export interface IndexOptions {
+  readonly config: LogConfig;
+  /** See `LogCore.gapsBelow`. */
+  readonly gapsBelow: Offset;
+  /** Monotonic time. */
+  readonly nowMs: number;
+}
+
+/** A gap between batches: the position of the one behind it, and the end of the one before. */
+export interface PassedGap {
+  readonly position: number;
+  readonly endOffset: Offset;
+}
+
+/** What a walk has built, and how it ended. */
+export interface SegmentWalk {
+  readonly indexes: SegmentIndexes;
+  readonly verdict: ScanVerdict;
+  /** Should offsets turn out to be in the wrong order, all from here on is in doubt; see `findSegmentDamage`. */
+  readonly lastGap: PassedGap | undefined;
+}
+
 /**
  * Walks a segment from its beginning up to `endPosition` and builds all its indexes; stops at the first thing that is
- * not a batch. `producers` must stand for the log just before the segment and is brought forward through it.
+ * not a batch, or not where it should be. `producers` must stand for the log just before the segment and is brought forward through it.
  */
 export async function buildIndexes(
   file: DiskFile,
   segment: Segment,
   endPosition: number,
-  config: LogConfig,
   producers: ProducerState,
-  nowMs: number,
-): Promise<{ readonly indexes: SegmentIndexes; readonly verdict: ScanVerdict }> {
+  { config, gapsBelow, nowMs }: IndexOptions,
+): Promise<SegmentWalk> {
   const indexes = emptyIndexes(segment, config);
   segment.sizeBytes = 0;
   segment.endOffset = segment.baseOffset;
   segment.maxTimestamp = undefined;
   segment.setIndexes(indexes);
-  let gap: ScanProblem | undefined;
+  let lost: ScanProblem | undefined;
+  let lastGap: PassedGap | undefined;
   const verdict = await scanBatches(
     file,
     0,
@@ -97,15 +121,14 @@ export async function buildIndexes(
     { minBaseOffset: segment.baseOffset },
     ({ buffer, at, size, position }) => {
       const baseOffset = baseOffsetOf(buffer, at);
+      const { endOffset } = segment;
       // No checksum covers the base offset; where nothing is compacted a hole tells that it is wrong.
-      if (baseOffset !== segment.endOffset && !config.mayHaveGaps) {
-        gap = {
-          position,
-          reason: "offset",
-          message: `base offset ${baseOffset} where ${segment.endOffset} is expected`,
-        };
+      if (!mayFollow(endOffset, baseOffset, gapsBelow)) {
+        const message = `base offset ${baseOffset} where ${endOffset} is expected`;
+        lost = { position, reason: "offset", message };
         return false;
       }
+      if (baseOffset > endOffset) lastGap = { position, endOffset };
       const completed = replayBatch(producers, buffer, at, nowMs);
       if (completed?.isAborted === true) indexes.transactionIndex.append(completed);
       segment.onWritten(
@@ -118,8 +141,18 @@ export async function buildIndexes(
   );
   return {
     indexes,
-    verdict: gap === undefined ? verdict : { ...verdict, validEnd: gap.position, problem: gap },
+    verdict: lost === undefined ? verdict : { ...verdict, validEnd: lost.position, problem: lost },
+    lastGap,
   };
+}
+
+/** Lets a segment that was walked end before a gap. */
+export function endAtGap(segment: Segment, { position, endOffset }: PassedGap): void {
+  segment.sizeBytes = position;
+  segment.endOffset = endOffset;
+  segment.indexes?.offsetIndex.truncateTo(endOffset);
+  segment.indexes?.timeIndex.truncateTo(endOffset);
+  segment.indexes?.transactionIndex.truncateTo(endOffset);
 }
 
 /** Greatest timestamp of a segment whose time index need not know its last batches. The batches are not verified. */

@@ -44,6 +44,11 @@ export class PartitionTail {
     return this.#baseOffsets[this.#head];
   }
 
+  /** Where what is held ends, exclusive. */
+  get endOffset(): Offset {
+    return this.#endOffset;
+  }
+
   /** Whether a read from here can be answered from memory. */
   covers(from: Offset): boolean {
     const start = this.startOffset;
@@ -83,7 +88,7 @@ export class PartitionTail {
 
   /** @internal Returns the bytes that it costs. */
   push(chunk: Buffer, baseOffset: Offset, endOffset: Offset): number {
-    assert(this.isEmpty || baseOffset >= this.#endOffset, "the cached tail goes back", { baseOffset });
+    assert(this.isEmpty || baseOffset === this.#endOffset, "the cached tail has a gap", { baseOffset });
     this.#chunks.push(chunk);
     this.#baseOffsets.push(baseOffset);
     this.#endOffset = endOffset;
@@ -151,6 +156,8 @@ export class TailCache {
       this.clear(tail);
       return;
     }
+    // Where one buffer begins the one before it ends: a read must not go on behind a gap as if it had sent it.
+    if (!tail.isEmpty && baseOffset !== tail.endOffset) this.clear(tail);
     const isSmallShare = chunk.length < chunk.buffer.byteLength * MIN_SHARE;
     this.#charge(tail, tail.push(isSmallShare ? copyBytes(chunk) : chunk, baseOffset, endOffset));
     this.touch(tail);

@@ -217,7 +217,7 @@ export class Fetcher {
     const sizeBytes = part.batches.length;
     // The log keeps what it is given: a small piece must not hold the memory of the whole frame.
     const batches = sizeBytes * 2 >= frameBytes ? part.batches : copyBytes(part.batches);
-    const result = replica.append(batches);
+    const result = replica.append(batches, part.gaps);
     if (!result.ok) {
       this.#stream.drop(sizeBytes);
       this.#fault(partition, "batches of a leader cannot be appended", result.error, result.message);

@@ -5,6 +5,7 @@ import type { ErrorName } from "../model/error-code.ts";
 import { topicIdFromBytes, topicIdToBytes, UUID_BYTES } from "../model/ids.ts";
 import type { NodeId, TopicId } from "../model/ids.ts";
 import type { LeaderEpoch, Offset } from "../model/offsets.ts";
+import type { LeaderGaps } from "../log/gaps.ts";
 import type { FollowerIdentity, FollowerPosition } from "./replica.ts";
 
 /** The first part of every stream: who follows. */
@@ -60,6 +61,8 @@ export interface LeaderMarks {
 interface RecordsFields extends LeaderMarks {
   readonly type: "records";
   readonly id: number;
+  /** Undefined: they leave no offset out. */
+  readonly gaps?: LeaderGaps | undefined;
   /** In which the leader sends it; the batches may be of older ones. */
   readonly leaderEpoch: LeaderEpoch;
 }
@@ -130,12 +133,20 @@ export type LeaderPart = RecordsPart | PlainLeaderPart;
  *  18 diverging    id u32, epoch i32, endOffset i64
  *  19 reset        id u32, logStartOffset i64
  *  20 refused      id u32, error i16, leaderEpoch i32, message (text behind an unsigned varint)
+ *  21 gaps         from i64, below i64: of the records that follow
  *
  * Several parts go into one frame because the price of a frame is the same whatever it holds.
  */
 const VERSION = 1;
 const FOLLOWER_TYPES = { open: 1, follow: 2, unfollow: 3, progress: 4, credit: 5 } as const;
-const LEADER_TYPES = { records: 16, watermarks: 17, diverging: 18, reset: 19, refused: 20 } as const;
+const LEADER_TYPES = {
+  records: 16,
+  watermarks: 17,
+  diverging: 18,
+  reset: 19,
+  refused: 20,
+  gaps: 21,
+} as const;
 
 const FOLLOW_ITEM_BYTES = 4 + UUID_BYTES + 4 + 4 + 8 + 4;
 const PROGRESS_ITEM_BYTES = 4 + 8;
@@ -266,6 +277,11 @@ function readFollowItem(reader: ByteReader): FollowItem {
 }
 
 function writeLeaderPart(out: ByteWriter, part: LeaderPartToSend): void {
+  if (part.type === "records" && part.gaps !== undefined) {
+    out.uint8(LEADER_TYPES.gaps);
+    out.int64(part.gaps.from);
+    out.int64(part.gaps.below);
+  }
   out.uint8(LEADER_TYPES[part.type]);
   switch (part.type) {
     case "records": {
@@ -307,14 +323,14 @@ function writeLeaderPart(out: ByteWriter, part: LeaderPartToSend): void {
 function readLeaderPart(reader: ByteReader): LeaderPart {
   const type = reader.uint8();
   switch (type) {
+    case LEADER_TYPES.gaps: {
+      const gaps = { from: readOffset(reader), below: readOffset(reader) };
+      const next = reader.uint8();
+      if (next === LEADER_TYPES.records) return { ...readRecords(reader), gaps };
+      throw corrupt(`gaps of part ${next}, which is not records`, reader);
+    }
     case LEADER_TYPES.records:
-      return {
-        type: "records",
-        id: reader.uint32(),
-        leaderEpoch: readEpoch(reader, 0),
-        ...readMarks(reader),
-        batches: reader.bytes(reader.uint32()),
-      };
+      return readRecords(reader);
     case LEADER_TYPES.watermarks:
       return {
         type: "watermarks",
@@ -340,6 +356,16 @@ function readLeaderPart(reader: ByteReader): LeaderPart {
     default:
       throw corrupt(`${type} is no part that a leader sends`, reader);
   }
+}
+
+function readRecords(reader: ByteReader): RecordsPart {
+  return {
+    type: "records",
+    id: reader.uint32(),
+    leaderEpoch: readEpoch(reader, 0),
+    ...readMarks(reader),
+    batches: reader.bytes(reader.uint32()),
+  };
 }
 
 function begin(frame: Uint8Array): ByteReader {

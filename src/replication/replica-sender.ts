@@ -359,17 +359,13 @@ export class ReplicaSender implements ReplicaInput {
       return;
     }
     if (this.#frameBytes > 0 && this.#frameBytes + read.sizeBytes > this.#maxFrameBytes) this.#flush();
-    const { leaderEpoch, highWatermark, logStartOffset } = replica;
-    const { chunks, sizeBytes, nextOffset } = read;
-    this.#frame.push({ type: "records", id: sent.id, leaderEpoch, highWatermark, logStartOffset, chunks });
+    const { sizeBytes, nextOffset } = read;
+    this.#frame.push(sent.take(replica, read));
     this.#frameBytes += sizeBytes;
     this.#turnBytes += sizeBytes;
     // May pass below zero by one batch: a batch larger than the window would never be sent otherwise.
     this.#credit -= sizeBytes;
     this.#paceOf(replica)?.take(sizeBytes);
-    sent.nextOffset = nextOffset;
-    sent.sentHighWatermark = highWatermark;
-    sent.sentLogStart = logStartOffset;
     if (nextOffset < replica.logEndOffset) this.#queue.push(sent);
     if (this.#frameBytes >= this.#gatherBytes) this.#flush();
   }

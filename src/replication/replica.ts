@@ -1,4 +1,5 @@
 import type { EpochEnd } from "../log/leader-epoch-cache.ts";
+import type { LeaderGaps } from "../log/gaps.ts";
 import type { AppendResult } from "../log/log-appender.ts";
 import type { ReadResult } from "../log/log-reader.ts";
 import type { ErrorName } from "../model/error-code.ts";
@@ -45,6 +46,8 @@ export interface LeaderReplica {
   readonly highWatermark: Offset;
   readonly logStartOffset: Offset;
   readonly logEndOffset: Offset;
+  /** Offsets below may be missing; see `PartitionLog.gapsBelow`. */
+  readonly gapsBelow: Offset;
   /** This broker no longer leads it in this epoch. */
   readonly isEnded: boolean;
   /** A follower names its position; "ok" makes it one that is fetching in this epoch (H35, H39). */
@@ -87,7 +90,7 @@ export interface FollowerReplica {
   truncateTo(offset: Offset): Promise<void>;
   resetTo(offset: Offset): Promise<void>;
   /** Validates (checksums, contiguity, epochs; H42) and queues; the bytes belong to the log then. */
-  append(batches: Buffer): AppendResult;
+  append(batches: Buffer, gaps: LeaderGaps | undefined): AppendResult;
   /** As the leader says. The high watermark only rises within the epoch and stays within the own log. */
   learn(highWatermark: Offset, logStartOffset: Offset): void;
   onDurable(listener: () => void): () => void;

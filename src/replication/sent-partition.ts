@@ -1,7 +1,7 @@
 import type { Queueable } from "../base/turn-queue.ts";
 import type { ReadResult } from "../log/log-reader.ts";
 import type { Offset } from "../model/offsets.ts";
-import type { FollowItem } from "./replica-frames.ts";
+import type { FollowItem, RecordsToSend } from "./replica-frames.ts";
 import type { LeaderReplica } from "./replica.ts";
 
 /** One partition of a replica stream at its leader, from the follower's question to the end of its id. */
@@ -42,6 +42,17 @@ export class SentPartition implements Queueable {
   /** What the follower was told last is not so any more. */
   hasNewMarks(replica: LeaderReplica): boolean {
     return replica.highWatermark !== this.sentHighWatermark || replica.logStartOffset !== this.sentLogStart;
+  }
+
+  /** The part that sends what was read from `nextOffset` on, and goes on behind it. */
+  take(replica: LeaderReplica, { chunks, nextOffset }: Extract<ReadResult, { ok: true }>): RecordsToSend {
+    const { leaderEpoch, highWatermark, logStartOffset, gapsBelow: below } = replica;
+    const from = this.nextOffset;
+    this.nextOffset = nextOffset;
+    this.sentHighWatermark = highWatermark;
+    this.sentLogStart = logStartOffset;
+    const gaps = from < below ? { from, below } : undefined;
+    return { type: "records", id: this.id, leaderEpoch, highWatermark, logStartOffset, gaps, chunks };
   }
 
   attach(replica: LeaderReplica, onNews: () => void): void {

@@ -40,6 +40,7 @@ export class FakeLog implements ReplicaStore {
   /** Reads answer a promise that `finishReads` settles. */
   isOnDisk = false;
   readCount = 0;
+  readonly gapsBelow = 0 as Offset;
   damage: ReplicaStore["damage"];
   readonly batches: Buffer[] = [];
   readonly listeners = new Set<() => void>();

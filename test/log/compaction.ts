@@ -17,7 +17,6 @@ import { accepted, DIRECTORY, SimMachine } from "./engine.ts";
 /** Little segments of a topic with compaction; every record may be compacted as soon as its segment is closed. */
 export const COMPACTED: Partial<LogConfig> = {
   isCompacting: true,
-  mayHaveGaps: true,
   isDeleting: false,
   segmentBytes: 400,
   indexIntervalBytes: 100,

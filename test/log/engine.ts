@@ -8,7 +8,7 @@ import { DEFAULT_LOG_LIMITS } from "../../src/log/log-core.ts";
 import type { Flushable, LogHost, LogLimits, PartitionLogDeps } from "../../src/log/log-core.ts";
 import type { AppendResult } from "../../src/log/log-appender.ts";
 import { PartitionLog } from "../../src/log/partition-log.ts";
-import type { OpenHow } from "../../src/log/partition-log.ts";
+import type { OpenHow } from "../../src/log/log-opening.ts";
 import { TailCache } from "../../src/log/tail-cache.ts";
 import { BatchBuilder } from "../../src/model/batch-builder.ts";
 import type { BatchProducer } from "../../src/model/batch-builder.ts";
@@ -37,8 +37,8 @@ export class TestHost implements LogHost {
   readonly recoveryPoints: number[] = [];
   readonly offline: Error[] = [];
   readonly removals: { paths: readonly string[]; delayMs: number }[] = [];
-  /** Logs of which it was noted that they have gaps. */
-  gapCount = 0;
+  /** Up to where it was noted that there may be gaps, one after the other. */
+  readonly gapBounds: number[] = [];
   /** Appends that found the disk full. */
   fullCount = 0;
 
@@ -52,8 +52,8 @@ export class TestHost implements LogHost {
     return Promise.resolve();
   }
 
-  noteGaps(): Promise<void> {
-    this.gapCount += 1;
+  saveGapsBelow(_topicPartition: unknown, gapsBelow: Offset): Promise<void> {
+    this.gapBounds.push(gapsBelow);
     return Promise.resolve();
   }
 
@@ -131,10 +131,12 @@ export class SimMachine {
     return this.scheduler.settle(Promise.resolve(promise), limitMs);
   }
 
-  /** Another process on what a crash left. */
+  /** Another process on what a crash left. What was noted of gaps is in a file of its own, which was durable. */
   restartOn(disk: SimDisk, limits: Parameters<typeof machineOn>[2] = {}): void {
+    const { gapBounds } = this.host;
     this.disk = disk;
     this.machine = machineOn(disk, this.clock, limits);
+    this.host.gapBounds.push(...gapBounds);
   }
 
   open(config: Partial<LogConfig> = {}, how: Partial<OpenHow> = {}): Promise<PartitionLog> {
@@ -147,6 +149,7 @@ export const NEW_LOG: OpenHow = {
   clean: false,
   recoveryPoint: offset(0),
   logStartOffset: offset(0),
+  gapsBelow: offset(0),
 };
 
 export function openLog(
@@ -165,7 +168,7 @@ export function openLog(
   return PartitionLog.open(
     { topicPartition: { topic: "t", partition: 0 }, topicId: TOPIC_ID, directory, config: () => whole },
     machine.deps,
-    { ...NEW_LOG, ...how },
+    { ...NEW_LOG, gapsBelow: offset(machine.host.gapBounds.at(-1) ?? 0), ...how },
   );
 }
 

@@ -324,9 +324,9 @@ describe("a stream", () => {
     const follower = await s.begin();
     const kept: Buffer[] = [];
     const take = follower.append.bind(follower);
-    follower.append = (batches) => {
+    follower.append = (batches, gaps) => {
       kept.push(batches);
-      return take(batches);
+      return take(batches, gaps);
     };
     const [small, large] = [await batchesOf(1), (await batchesOf(2, 5000)).slice(1)];
     const frame = Buffer.concat(encodeLeaderFrame([records(1, small), records(1, large)]));

@@ -124,7 +124,9 @@ export class TestNode implements LeaderReplicas {
       clock: this.clock,
       random: new SeededRandom(this.id + this.brokerEpoch * 7),
     });
+    const { gapBounds } = this.machine.host;
     this.machine = machineOn(this.disk, this.clock);
+    this.machine.host.gapBounds.push(...gapBounds);
     this.brokerEpoch += 1;
     await this.start();
     this.senders = this.#newSenders();

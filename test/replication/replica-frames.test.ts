@@ -55,6 +55,7 @@ const leaderPart: fc.Arbitrary<LeaderPartToSend> = fc.oneof(
     id,
     leaderEpoch: epoch,
     ...marks,
+    gaps: fc.option(fc.record({ from: offset, below: offset }), { nil: undefined }),
     chunks: fc.array(bytes, { maxLength: 4 }),
   }),
   fc.record({ type: fc.constant("watermarks" as const), items: fc.array(fc.record({ id, ...marks })) }),

@@ -96,6 +96,23 @@ describe("turns", () => {
   });
 });
 
+describe("gaps", () => {
+  test("are told of with what is read below the offset up to which the log is compacted, and only there", async () => {
+    const stream = new Stream(1, { maxFrameBytes: 1000 });
+    await stream.begin();
+    stream.replica().gapsBelow = 2 as Offset;
+    stream.replica().grow(4);
+    await stream.idle();
+    const sent = stream.take().filter((part) => part.type === "records");
+    expect(sent.map(({ gaps }) => gaps)).toEqual([
+      { from: 0, below: 2 },
+      { from: 1, below: 2 },
+      undefined,
+      undefined,
+    ]);
+  });
+});
+
 describe("credit", () => {
   test("is not passed by more than one batch, and sending goes on where it stopped", async () => {
     const stream = new Stream(2);

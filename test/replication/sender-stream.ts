@@ -27,6 +27,7 @@ export class FakeReplica implements LeaderReplica {
   highWatermark = 0 as Offset;
   logStartOffset = 0 as Offset;
   logEndOffset = 0 as Offset;
+  gapsBelow = 0 as Offset;
   isEnded = false;
   batchBytes = 1000;
   pace: RateLimit | undefined;

@@ -1,4 +1,5 @@
 import type { LogFields, Logger } from "../../src/base/logger.ts";
+import type { LeaderGaps } from "../../src/log/gaps.ts";
 import type { EpochEnd } from "../../src/log/leader-epoch-cache.ts";
 import type { AppendResult } from "../../src/log/log-appender.ts";
 import type { ReadResult } from "../../src/log/log-reader.ts";
@@ -63,6 +64,10 @@ export class TestLeader implements LeaderReplica {
 
   get logEndOffset(): Offset {
     return this.log.logEndOffset;
+  }
+
+  get gapsBelow(): Offset {
+    return this.log.gapsBelow;
   }
 
   get watcherCount(): number {
@@ -169,11 +174,11 @@ export class TestFollower implements FollowerReplica {
     return this.log.resetTo(offset);
   }
 
-  append(batches: Buffer): AppendResult {
+  append(batches: Buffer, gaps: LeaderGaps | undefined): AppendResult {
     if (this.isEnded) throw new Error("an append in an epoch that has ended");
     this.appends += 1;
     this.largestAppend = Math.max(this.largestAppend, batches.length);
-    return this.log.appendReplicated(batches, { leaderEpoch: this.leaderEpoch });
+    return this.log.appendReplicated(batches, { leaderEpoch: this.leaderEpoch, gaps });
   }
 
   learn(highWatermark: Offset): void {
