@@ -205,7 +205,7 @@ export class ShardMachine<Record, S extends Shard<Record>> {
     reply?: Waiter,
   ): void {
     const { clock, codec, image, writer } = this.#deps;
-    const effects = new DecisionEffects({ shard: life.shard, codec });
+    const effects = new DecisionEffects({ shard: life.shard, codec, nowMs: () => this.#nowMs() });
     try {
       work(effects, { nowMs: this.#nowMs(), wallMs: clock.wallMs(), image });
       const largest = effects.records.reduce((most, record) => Math.max(most, recordBytes(record)), 0);

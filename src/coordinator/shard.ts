@@ -25,6 +25,9 @@ export interface DecisionContext {
   readonly image: MetadataImage;
 }
 
+/** Called when an answer goes out, in a turn of its own. It may put deadlines of this term off, and do nothing else. */
+export type OnGiven = (nowMs: number) => void;
+
 /**
  * Collects what a decision does. A record is replayed into the shard at once, which is the only way its replicated state
  * changes, so the rest of the decision sees it; and it is appended to the log when the decision is made. Answers are held
@@ -32,7 +35,7 @@ export interface DecisionContext {
  */
 export interface Effects<Record> {
   record(record: Record): void;
-  reply<Response>(to: ReplyTo<Response>, response: Response): void;
+  reply<Response>(to: ReplyTo<Response>, response: Response, onGiven?: OnGiven): void;
 }
 
 /**

@@ -135,7 +135,8 @@ export class ClassicGroup implements Group {
     const outcome = found.ok ? this.#wrongGeneration(request.generationId) : found.refusal;
     if (outcome === undefined && found.ok) this.#roster.renew(found.member, context.nowMs);
     const isMeeting = this.state === "PreparingRebalance";
-    effects.reply(to, outcome ?? (isMeeting ? rebalanceInProgress(this.groupId) : GROUP_SUCCESS));
+    const onGiven = outcome === undefined && found.ok ? found.member.owe() : undefined;
+    effects.reply(to, outcome ?? (isMeeting ? rebalanceInProgress(this.groupId) : GROUP_SUCCESS), onGiven);
   }
 
   /** However many leave, it is one rebalance. A static member may be named by its instance id alone (by operators). */

@@ -2,7 +2,7 @@ import { CONSUMER_PROTOCOL_TYPE, decodeSubscription } from "../../model/consumer
 import type { Subscription } from "../../model/consumer-protocol.ts";
 import { LograftError } from "../../base/errors.ts";
 import { copyBytes } from "../../base/bytes.ts";
-import type { ReplyTo } from "../shard.ts";
+import type { OnGiven, ReplyTo } from "../shard.ts";
 import { superseded } from "./classic-answers.ts";
 import type { CallerInfo, GroupOutcome, JoinGroupRequest } from "./group-api.ts";
 import type { JoinGroupResponse, SyncGroupResponse } from "./group-api.ts";
@@ -70,6 +70,9 @@ export class ClassicMember {
   hasSynced = true;
   #profile: ClassicProfile;
   #subscription: Subscription | null | undefined;
+  /** Answers that were decided and have not gone out, and when the last of the others did. */
+  #owed = 0;
+  #givenMs = 0;
   #join: ReplyTo<JoinGroupResponse> | undefined;
   #sync: ReplyTo<SyncGroupResponse> | undefined;
 
@@ -100,6 +103,23 @@ export class ClassicMember {
   /** An answer is owed, so it has no reason to send anything and counts as alive. */
   get isWaiting(): boolean {
     return this.#join !== undefined || this.#sync !== undefined;
+  }
+
+  /**
+   * Until when it need not be heard because of answers that wait, or waited, for a commit: how fast its coordinator can
+   * write is not its fault (H62). While one waits, `whileOwedMs`.
+   */
+  excusedUntilMs(whileOwedMs: number): number {
+    return this.#owed > 0 ? whileOwedMs : this.#givenMs + this.#profile.sessionTimeoutMs;
+  }
+
+  /** An answer to it was decided; to be called when it goes out. */
+  owe(): OnGiven {
+    this.#owed++;
+    return (givenMs) => {
+      this.#owed--;
+      this.#givenMs = givenMs;
+    };
   }
 
   /** What it said for a protocol; undefined: it does not support that one. */
@@ -144,13 +164,13 @@ export class ClassicMember {
 
   /** Does nothing when no join waits. */
   answerJoin(response: JoinGroupResponse, effects: GroupEffects): void {
-    if (this.#join !== undefined) effects.reply(this.#join, response);
+    if (this.#join !== undefined) effects.reply(this.#join, response, this.owe());
     this.#join = undefined;
   }
 
   /** Does nothing when no sync waits. */
   answerSync(response: SyncGroupResponse, effects: GroupEffects): void {
-    if (this.#sync !== undefined) effects.reply(this.#sync, response);
+    if (this.#sync !== undefined) effects.reply(this.#sync, response, this.owe());
     this.#sync = undefined;
   }
 

@@ -190,7 +190,9 @@ export class ClassicRebalance {
         this.#roster.renew(member, nowMs);
       }
     }
-    this.completeIfJoined(context, effects);
+    // With nobody left there is nobody to wait for, whatever ids were given out: who comes with one begins a group anew.
+    if (this.#roster.size === 0) this.#complete(context, effects);
+    else this.completeIfJoined(context, effects);
   }
 
   /** The join phase is over: who has not come is out, static members apart, who have until their session ends. */

@@ -7,6 +7,9 @@ import type { GroupOutcome } from "./group-api.ts";
 import type { ClassicMemberValue, GroupEffects } from "./group-records.ts";
 import { unknownMember } from "./group-rules.ts";
 
+/** From one look at a member whose answer waits to the next. */
+const OWED_LOOK_MS = 500;
+
 /** A member, or why the caller is not one. */
 export type FoundMember =
   | { readonly ok: true; readonly member: ClassicMember }
@@ -204,7 +207,15 @@ export class ClassicRoster {
 
   /** Members whose session is over. */
   takeExpired(nowMs: number): ClassicMember[] {
-    return this.#sessions.takeDue(nowMs).flatMap((memberId) => this.#members.get(memberId) ?? []);
+    const expired: ClassicMember[] = [];
+    for (const memberId of this.#sessions.takeDue(nowMs)) {
+      const member = this.#members.get(memberId);
+      if (member === undefined) continue;
+      const excusedMs = member.excusedUntilMs(nowMs + OWED_LOOK_MS);
+      if (member.isWaiting || excusedMs <= nowMs) expired.push(member);
+      else this.#sessions.set(memberId, excusedMs);
+    }
+    return expired;
   }
 
   /** Takes the members of a record. Those who are here already keep what is of this term. */

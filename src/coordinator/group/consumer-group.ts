@@ -98,7 +98,9 @@ export class ConsumerGroup implements Group {
     context: DecisionContext,
     effects: GroupEffects,
   ): void {
-    effects.reply(to, this.#answer(request, context, effects));
+    const answer = this.#answer(request, context, effects);
+    const onGiven = answer.error === "NONE" ? this.#sessions.owe(request.memberId, context.nowMs) : undefined;
+    effects.reply(to, answer, onGiven);
     this.#finish(context, effects);
   }
 
@@ -127,7 +129,7 @@ export class ConsumerGroup implements Group {
   }
 
   expire(context: DecisionContext, effects: GroupEffects): void {
-    this.#watches.answerRecalled(effects);
+    this.#callBack(context, effects);
     const overdue = this.#sessions.takeOverdue(context.nowMs);
     for (const memberId of overdue) this.#roster.remove(memberId, effects);
     if (overdue.length > 0) this.#makeTarget(context.image, effects);
@@ -354,6 +356,15 @@ export class ConsumerGroup implements Group {
       !isSameSet(next.assigned, current.assigned) ||
       !isSameSet(next.pendingRevocation, current.pendingRevocation)
     );
+  }
+
+  /** The grace time is for whoever was called; the call may come long after the end of the connection (H62). */
+  #callBack({ nowMs }: DecisionContext, effects: GroupEffects): void {
+    for (const memberId of this.#watches.takeRecalled()) {
+      if (!this.#state.members.has(memberId) || !this.#watches.isParked(memberId)) continue;
+      this.#sessions.prolong(memberId, nowMs + this.#options.reconnectGraceMs);
+      this.#watches.answer(memberId, effects, this.#sessions.owe(memberId, nowMs));
+    }
   }
 
   #makeTarget(image: MetadataImage, effects: GroupEffects): void {

@@ -1,10 +1,18 @@
+import type { OnGiven } from "../shard.ts";
+
 /** What this term knows of a member that no record says. */
 interface MemberSession {
   deadlineMs: number;
   /** Until when it must have given up what it was told to; Infinity while there is nothing. */
   revokeDeadlineMs: number;
   report: RevocationReport | undefined;
+  /** Answers that were decided and have not gone out, and when the first of them was decided. */
+  owed: number;
+  owedSinceMs: number;
 }
+
+/** From one look at a member whose answer waits to the next. */
+const OWED_LOOK_MS = 500;
 
 /** What the heartbeats say that were answered with an epoch in which the member is to give something up. */
 interface RevocationReport {
@@ -41,6 +49,30 @@ export class ConsumerSessions {
     this.renew(memberId, Math.min(session.deadlineMs, deadlineMs));
   }
 
+  /** It has at least until then. */
+  prolong(memberId: string, deadlineMs: number): void {
+    const session = this.#session(memberId);
+    this.renew(memberId, Math.max(session.deadlineMs, deadlineMs));
+  }
+
+  /**
+   * An answer to the member was decided and may wait for a commit for long. Until it goes out the member has nothing to
+   * send and does not know what it is asked for, so its time stands still: how fast its coordinator can write is not its
+   * fault (H62). Undefined for one that is none.
+   */
+  owe(memberId: string, nowMs: number): OnGiven | undefined {
+    const session = this.#sessions.get(memberId);
+    if (session === undefined) return undefined;
+    session.owedSinceMs = session.owed === 0 ? nowMs : session.owedSinceMs;
+    session.owed++;
+    return (givenMs) => {
+      session.owed--;
+      if (session.owed > 0) return;
+      session.deadlineMs += givenMs - session.owedSinceMs;
+      session.revokeDeadlineMs += givenMs - session.owedSinceMs;
+    };
+  }
+
   /** It must have given up what it was told to; Infinity: it has. */
   revokeBy(memberId: string, deadlineMs: number): void {
     this.#session(memberId).revokeDeadlineMs = deadlineMs;
@@ -68,10 +100,11 @@ export class ConsumerSessions {
   takeOverdue(nowMs: number): readonly string[] {
     const overdue: string[] = [];
     this.#nextMs = Infinity;
-    for (const [memberId, { deadlineMs, revokeDeadlineMs }] of this.#sessions) {
+    for (const [memberId, { deadlineMs, revokeDeadlineMs, owed }] of this.#sessions) {
       const earliestMs = Math.min(deadlineMs, revokeDeadlineMs);
-      if (earliestMs <= nowMs) overdue.push(memberId);
-      else this.#nextMs = Math.min(this.#nextMs, earliestMs);
+      if (earliestMs > nowMs) this.#nextMs = Math.min(this.#nextMs, earliestMs);
+      else if (owed > 0) this.#nextMs = Math.min(this.#nextMs, nowMs + OWED_LOOK_MS);
+      else overdue.push(memberId);
     }
     for (const memberId of overdue) this.#sessions.delete(memberId);
     return overdue;
@@ -80,7 +113,13 @@ export class ConsumerSessions {
   #session(memberId: string): MemberSession {
     let session = this.#sessions.get(memberId);
     if (session === undefined) {
-      session = { deadlineMs: Infinity, revokeDeadlineMs: Infinity, report: undefined };
+      session = {
+        deadlineMs: Infinity,
+        revokeDeadlineMs: Infinity,
+        report: undefined,
+        owed: 0,
+        owedSinceMs: 0,
+      };
       this.#sessions.set(memberId, session);
     }
     return session;

@@ -1,4 +1,4 @@
-import type { ReplyTo } from "../shard.ts";
+import type { OnGiven, ReplyTo } from "../shard.ts";
 import type { GroupOutcome } from "./group-api.ts";
 import { GROUP_SUCCESS } from "./group.ts";
 import type { GroupEffects } from "./group-records.ts";
@@ -9,7 +9,7 @@ export class ConsumerWatches {
   #recalled = new Set<string>();
   #recallAtMs = Infinity;
 
-  /** When `answerRecalled` has something to do, of the monotonic clock; Infinity: never. */
+  /** When `takeRecalled` has something to do, of the monotonic clock; Infinity: never. */
   get nextDeadlineMs(): number {
     return this.#recallAtMs;
   }
@@ -25,23 +25,25 @@ export class ConsumerWatches {
   }
 
   /** There is news for the member; nothing happens when nobody waits for it. */
-  answer(memberId: string, effects: GroupEffects): void {
+  answer(memberId: string, effects: GroupEffects, onGiven?: OnGiven): void {
     const to = this.#parked.get(memberId);
     if (to === undefined) return;
     this.#parked.delete(memberId);
-    effects.reply(to, GROUP_SUCCESS);
+    effects.reply(to, GROUP_SUCCESS, onGiven);
   }
 
-  /** Calls for a sign of life: a watch of that member is answered as soon as it can be. */
+  /** Calls for a sign of life: its watch is to be answered as soon as it can be. */
   recall(memberId: string, nowMs: number): void {
     if (!this.#parked.has(memberId)) return;
     this.#recalled.add(memberId);
     this.#recallAtMs = Math.min(this.#recallAtMs, nowMs);
   }
 
-  answerRecalled(effects: GroupEffects): void {
-    for (const memberId of this.#recalled) this.answer(memberId, effects);
+  /** Those who are called for; each is to be answered now. */
+  takeRecalled(): readonly string[] {
+    const recalled = [...this.#recalled];
     this.#recalled.clear();
     this.#recallAtMs = Infinity;
+    return recalled;
   }
 }

@@ -14,7 +14,7 @@ import type {
   GroupRecord,
 } from "../../../src/coordinator/group/group-records.ts";
 import type { GroupOptions } from "../../../src/coordinator/group/group.ts";
-import type { DecisionContext, ReplyTo } from "../../../src/coordinator/shard.ts";
+import type { DecisionContext, OnGiven, ReplyTo } from "../../../src/coordinator/shard.ts";
 import { encodeAssignment } from "../../../src/model/consumer-protocol.ts";
 import { MetadataState } from "../../../src/metadata/replay.ts";
 import { GROUP_OPTIONS } from "./shard-bench.ts";
@@ -52,6 +52,8 @@ export class ClassicBench {
   readonly #options: GroupOptions;
   readonly #pending = new Map<object, Pending<unknown>>();
   readonly #image = new MetadataState();
+  readonly #held: OnGiven[] = [];
+  #isHolding = false;
   #ids = 0;
 
   /** Without an initial delay unless it is given. */
@@ -76,13 +78,27 @@ export class ClassicBench {
       this.values.push(record.value);
       this.group.replay(record.value);
     },
-    reply: (to, response) => {
+    reply: (to, response, onGiven) => {
       const pending = this.#pending.get(to);
       if (pending === undefined) throw new Error("an answer to nobody");
       pending.answer = response;
       pending.count++;
+      if (onGiven === undefined) return;
+      if (this.#isHolding) this.#held.push(onGiven);
+      else onGiven(this.nowMs);
     },
   };
+
+  /** From now on no answer goes out, as while nothing can be committed. */
+  hold(): void {
+    this.#isHolding = true;
+  }
+
+  /** The answers go out. */
+  release(): void {
+    this.#isHolding = false;
+    for (const onGiven of this.#held.splice(0)) onGiven(this.nowMs);
+  }
 
   join(fields: Partial<JoinGroupRequest> = {}): Pending<JoinGroupResponse> {
     const request = joinRequest(GROUP, { rebalanceTimeoutMs: REBALANCE_MS, ...fields });

@@ -74,6 +74,35 @@ test("a member that waits for an answer does not expire, and has a full session 
   expect(bench.heartbeat(joined)).toBe("NONE");
 });
 
+test("while an answer to a member waits for a commit its session stands still (H62)", () => {
+  const bench = new ClassicBench();
+  const [a, b] = bench.stable({}, {});
+  if (a === undefined || b === undefined) throw new Error("nobody joined");
+  bench.pass(SESSION_MS - 1_000);
+  bench.heartbeat(b);
+  bench.hold();
+  bench.heartbeat(a);
+  bench.pass(SESSION_MS - 1_001);
+  bench.release();
+  bench.pass(SESSION_MS - 1);
+  expect(bench.heartbeat(a)).toBe("REBALANCE_IN_PROGRESS");
+  expect(bench.heartbeat(b)).toBe("UNKNOWN_MEMBER_ID");
+  bench.pass(SESSION_MS);
+  expect(bench.heartbeat(a)).toBe("UNKNOWN_MEMBER_ID");
+});
+
+test("a member whose part of the plan waits for a commit has a full session from when it gets it (H62)", () => {
+  const bench = new ClassicBench();
+  const [member] = [answered(bench.join())];
+  bench.hold();
+  const sync = bench.sync(member, { [member.memberId]: partOf(0) });
+  bench.pass(3 * SESSION_MS);
+  bench.release();
+  expect(answered(sync).assignment).toEqual(partOf(0));
+  bench.pass(SESSION_MS - 1);
+  expect(bench.heartbeat(member)).toBe("NONE");
+});
+
 test("after the silence of all the group is empty", () => {
   const bench = new ClassicBench();
   bench.stable({}, { groupInstanceId: "s" }, {});

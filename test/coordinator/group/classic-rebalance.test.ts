@@ -280,3 +280,14 @@ test("the group is empty in the next generation when all have left, and says sin
     bench.context.wallMs,
   ]);
 });
+
+test("a group whose members all go is empty at once, also while an id is given out to somebody", () => {
+  const bench = new ClassicBench();
+  bench.stable({});
+  bench.pass(SESSION_MS - 1);
+  const { memberId = "" } = bench.join({ requireKnownMemberId: true }).answer ?? {};
+  bench.pass(1);
+  expect([bench.group.state, bench.values.at(-1)?.members]).toEqual(["Empty", []]);
+  expect(bench.group.nextDeadlineMs).toBeGreaterThan(bench.nowMs);
+  expect(answered(bench.join({ memberId })).generationId).toBe(3);
+});

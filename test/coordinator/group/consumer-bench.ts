@@ -14,14 +14,14 @@ import type { GroupEffects, GroupRecord } from "../../../src/coordinator/group/g
 import type { GroupOptions } from "../../../src/coordinator/group/group.ts";
 import { rangeAssignor } from "../../../src/coordinator/group/range-assignor.ts";
 import { uniformAssignor } from "../../../src/coordinator/group/uniform-assignor.ts";
-import type { DecisionContext, ReplyTo } from "../../../src/coordinator/shard.ts";
+import type { DecisionContext, OnGiven, ReplyTo } from "../../../src/coordinator/shard.ts";
 import { topicIdOf } from "../../metadata/arbitrary-history.ts";
 import { GROUP_OPTIONS, imageWith } from "./shard-bench.ts";
 import type { BenchTopics } from "./shard-bench.ts";
 
 type Heartbeat = Partial<ConsumerGroupHeartbeatRequest>;
 
-/** A consumer group with a clock and topics of its own; every decision is committed at once. */
+/** A consumer group with a clock and topics of its own; every decision is committed at once, unless `hold` was called. */
 export class ConsumerBench {
   group: ConsumerGroup;
   /** All that was recorded, in order. */
@@ -31,6 +31,8 @@ export class ConsumerBench {
   readonly #topics: BenchTopics;
   readonly #options: GroupOptions;
   readonly #answers = new Map<object, unknown>();
+  readonly #held: OnGiven[] = [];
+  #isHolding = false;
 
   constructor(topics: BenchTopics, options: Partial<GroupOptions> = {}) {
     this.image = imageWith(topics);
@@ -138,11 +140,24 @@ export class ConsumerBench {
         this.log.push(own);
         this.group.replay(own);
       },
-      reply: (to, response) => {
+      reply: (to, response, onGiven) => {
         if (this.#answers.has(to)) throw new Error("answered twice");
         this.#answers.set(to, response);
+        if (onGiven !== undefined) this.#held.push(onGiven);
       },
     });
+    if (!this.#isHolding) this.release();
+  }
+
+  /** From now on no answer goes out, as while nothing can be committed. */
+  hold(): void {
+    this.#isHolding = true;
+  }
+
+  /** The answers go out. */
+  release(): void {
+    this.#isHolding = false;
+    for (const onGiven of this.#held.splice(0)) onGiven(this.nowMs);
   }
 
   #newGroup(): ConsumerGroup {

@@ -35,6 +35,50 @@ describe("sessions", () => {
     expect(bench.group.isEmpty).toBe(true);
   });
 
+  test("while the answer to a heartbeat waits for a commit the session stands still (H62)", () => {
+    const bench = new ConsumerBench(ORDERS);
+    const { memberEpoch } = bench.join("a");
+    bench.join("dead");
+    bench.pass(44_000);
+    bench.hold();
+    const held = bench.beat("a", memberEpoch);
+    bench.pass(100_000);
+    bench.release();
+    expect(bench.group.describe(bench.context).members.map(({ memberId }) => memberId)).toEqual(["a"]);
+    bench.pass(44_999);
+    expect(bench.beat("a", held.memberEpoch).error).toBe("NONE");
+    bench.pass(45_000);
+    expect(bench.group.isEmpty).toBe(true);
+  });
+
+  test("who goes while the answer to its heartbeat waits is out a session after it", () => {
+    const bench = new ConsumerBench(ORDERS);
+    const { memberEpoch } = bench.join("a");
+    bench.hold();
+    bench.beat("a", memberEpoch);
+    bench.beat("a", memberEpoch);
+    bench.pass(10_000);
+    bench.release();
+    bench.pass(44_999);
+    expect(bench.group.isEmpty).toBe(false);
+    bench.pass(1);
+    expect(bench.group.isEmpty).toBe(true);
+  });
+
+  test("the time to give up begins when the member is told (H62)", () => {
+    const bench = new ConsumerBench(ORDERS);
+    const { memberEpoch } = bench.join("a", { rebalanceTimeoutMs: 10_000 });
+    bench.join("b");
+    bench.hold();
+    const asked = bench.beat("a", memberEpoch);
+    bench.pass(30_000);
+    bench.release();
+    bench.pass(9_999);
+    expect(bench.beat("a", asked.memberEpoch).error).toBe("NONE");
+    bench.pass(1);
+    expect(bench.beat("a", asked.memberEpoch).error).toBe("UNKNOWN_MEMBER_ID");
+  });
+
   test("a new coordinator gives everybody a full session (H62)", () => {
     const bench = new ConsumerBench(ORDERS);
     const { memberEpoch } = bench.join("a");
@@ -110,6 +154,21 @@ describe("lost connections", () => {
     bench.pass(0);
     expect(isAsked()).toBe(true);
     expect(bench.group.nextDeadlineMs).toBe(bench.nowMs + 500);
+  });
+
+  test("the grace time begins with the call for a heartbeat, however late that comes (H62)", () => {
+    const bench = new ConsumerBench(ORDERS);
+    const { memberEpoch } = bench.join("a");
+    const isCalled = bench.watch("a", memberEpoch);
+    bench.disconnect("a");
+    // The coordinator stands still, or hears first what was sent to it meanwhile.
+    bench.nowMs += 3_000;
+    bench.hold();
+    bench.pass(3_000);
+    bench.release();
+    expect(isCalled()).toBe(true);
+    bench.pass(499);
+    expect(bench.beat("a", memberEpoch).error).toBe("NONE");
   });
 
   test("a static member keeps its session, and who is no member is let be", () => {

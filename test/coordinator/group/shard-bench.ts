@@ -11,7 +11,7 @@ import type {
   OffsetCommitRequest,
   OffsetFetchResponse,
 } from "../../../src/coordinator/group/group-api.ts";
-import type { DecisionContext, ReplyTo } from "../../../src/coordinator/shard.ts";
+import type { DecisionContext, OnGiven, ReplyTo } from "../../../src/coordinator/shard.ts";
 import { MetadataState } from "../../../src/metadata/replay.ts";
 import { partitionOf, topicIdOf, unfencedBrokers } from "../../metadata/arbitrary-history.ts";
 
@@ -97,17 +97,20 @@ export class ShardBench {
   /** Runs a decision; answers what it recorded and whom it answered. */
   act(decide: (context: DecisionContext, effects: GroupEffects) => void): Acted {
     const acted: Acted = { records: [], answers: new Map() };
+    const given: OnGiven[] = [];
     decide(this.context, {
       record: (record) => {
         acted.records.push(record);
         this.log.push(record);
         this.shard.replay(record);
       },
-      reply: (to, response) => {
+      reply: (to, response, onGiven) => {
         if (acted.answers.has(to)) throw new Error("answered twice");
         acted.answers.set(to, response);
+        if (onGiven !== undefined) given.push(onGiven);
       },
     });
+    for (const onGiven of given) onGiven(this.nowMs);
     return acted;
   }
 
