@@ -63,8 +63,12 @@ export class BrokerSession {
   #silenceTimer: Timer | undefined;
   #brokerEpoch: number | undefined;
   #isRegistered = false;
-  #lastContactMs: number;
-  #openedMs = 0;
+  /** Since when the controller that the stream leads to is silent. */
+  #lastHeardMs = 0;
+  /** When a heartbeat was sent that the controller has answered as that of a broker that takes part. */
+  #trustedMs: number;
+  /** When the heartbeats were sent that are not answered yet. A stream that is silent for a session's length ends. */
+  #unansweredMs: number[] = [];
   #shutdown: Deferred<void> | undefined;
   #isClosed = false;
 
@@ -72,7 +76,7 @@ export class BrokerSession {
     this.#options = options;
     this.#deps = deps;
     this.#backoff = new Backoff({ initialMs: FIRST_RETRY_MS, maxMs: LAST_RETRY_MS }, deps);
-    this.#lastContactMs = deps.clock.monotonicMs();
+    this.#trustedMs = deps.clock.monotonicMs();
   }
 
   /** Offset of the registration record; undefined before the first registration. */
@@ -81,11 +85,13 @@ export class BrokerSession {
   }
 
   /**
-   * The controller has not been heard for a whole session: it may have given everything of this broker to others, so what
-   * only a leader may do must stop (H31).
+   * The controller may have given everything of this broker to others, so what only a leader may do must stop (H31): a
+   * whole session has passed since this broker sent what the controller took for a sign of its life. Counted from the
+   * sending, because the answer may lie unread in a process that stands still; and what is said to a fenced broker does
+   * not count, which will know what it does not lead any more when it is let in again.
    */
   get isContactLost(): boolean {
-    return this.#deps.clock.monotonicMs() - this.#lastContactMs > this.#options.sessionTimeoutMs;
+    return this.#deps.clock.monotonicMs() - this.#trustedMs > this.#options.sessionTimeoutMs;
   }
 
   start(): void {
@@ -107,6 +113,7 @@ export class BrokerSession {
     this.#heartbeat?.cancel();
     this.#heartbeat = this.#deps.clock.setTimer(this.#options.heartbeatIntervalMs, () => this.#onHeartbeat());
     const stateHash = this.#deps.stateHash();
+    this.#unansweredMs.push(this.#deps.clock.monotonicMs());
     this.#send({
       type: "heartbeat",
       brokerEpoch: this.#brokerEpoch,
@@ -156,7 +163,7 @@ export class BrokerSession {
       return;
     }
     this.#stream = stream;
-    this.#openedMs = this.#deps.clock.monotonicMs();
+    this.#lastHeardMs = this.#deps.clock.monotonicMs();
     this.#send({ type: "register", ...this.#options.registration });
     this.#armHeartbeat();
   }
@@ -168,7 +175,7 @@ export class BrokerSession {
 
   #onHeartbeat(): void {
     // A controller that is silent for so long is not the one that others listen to.
-    const silentMs = this.#deps.clock.monotonicMs() - Math.max(this.#lastContactMs, this.#openedMs);
+    const silentMs = this.#deps.clock.monotonicMs() - this.#lastHeardMs;
     if (silentMs > this.#options.sessionTimeoutMs) {
       this.#onEnd(operationError("TIMEOUT", "the controller did not answer for a session's length"));
       return;
@@ -187,13 +194,14 @@ export class BrokerSession {
     }
     switch (frame.type) {
       case "registered":
-        this.#touch();
+        this.#heard();
         this.#brokerEpoch = frame.brokerEpoch;
         this.#isRegistered = true;
         this.beat();
         return;
       case "state":
-        this.#touch();
+        this.#heard();
+        this.#answered(frame.isFenced);
         if (frame.mayShutDown) this.#shutdown?.resolve();
         return;
       case "refused":
@@ -205,10 +213,20 @@ export class BrokerSession {
     }
   }
 
-  #touch(): void {
-    this.#lastContactMs = this.#deps.clock.monotonicMs();
+  #heard(): void {
+    this.#lastHeardMs = this.#deps.clock.monotonicMs();
     this.#backoff.reset();
-    if (this.#silenceTimer === undefined) this.#watchSilence();
+  }
+
+  /**
+   * One more heartbeat was answered. Not always the oldest, as some answers wait for a commit; but so many were received,
+   * in the order in which they were sent.
+   */
+  #answered(isFenced: boolean): void {
+    const sentMs = this.#unansweredMs.shift();
+    if (isFenced || sentMs === undefined) return;
+    this.#trustedMs = sentMs;
+    if (this.#silenceTimer === undefined && !this.isContactLost) this.#watchSilence();
   }
 
   /**
@@ -217,7 +235,7 @@ export class BrokerSession {
    */
   #watchSilence(): void {
     if (this.#isClosed) return;
-    const silentMs = this.#deps.clock.monotonicMs() - this.#lastContactMs;
+    const silentMs = this.#deps.clock.monotonicMs() - this.#trustedMs;
     // One more, because only what is longer than a session counts.
     const leftMs = Math.max(this.#options.sessionTimeoutMs - silentMs, 0) + 1;
     this.#silenceTimer = this.#deps.clock.setTimer(leftMs, () => {
@@ -252,6 +270,7 @@ export class BrokerSession {
   #dropStream(): void {
     this.#generation++;
     this.#isRegistered = false;
+    this.#unansweredMs = [];
     this.#heartbeat?.cancel();
     this.#heartbeat = undefined;
     this.#retry?.cancel();

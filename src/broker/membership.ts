@@ -61,7 +61,7 @@ export class Membership {
     this.#deps = deps;
   }
 
-  /** True while the controller has not been heard for a session's length: what only a leader may do must stop (H31). */
+  /** True while the controller has not taken this broker for alive for a session's length: what only a leader may do must stop (H31). */
   get isContactLost(): boolean {
     return this.#session?.isContactLost ?? true;
   }
@@ -126,15 +126,14 @@ export class Membership {
     this.#session?.beat();
   }
 
-  /** The metadata may have reached this broker's registration: the controller hears of it now, not with the next heartbeat. */
+  /** The metadata may have reached this broker's registration, or its fencing, which it has to know to be let in: the controller hears of it now, not with the next heartbeat. */
   applied(): void {
     const epoch = this.#session?.brokerEpoch;
-    const joined = this.#joined;
-    if (epoch === undefined || joined === undefined || joined.isSettled) return;
+    if (epoch === undefined) return;
     const registered = this.#deps.publisher.image.broker(this.#options.nodeId);
     if (registered?.brokerEpoch !== epoch) return;
     if (registered.isFenced) this.#session?.beat();
-    else joined.resolve({ brokerEpoch: epoch });
+    else if (this.#joined?.isSettled === false) this.#joined.resolve({ brokerEpoch: epoch });
   }
 
   /** The session ends, and the controller fences this broker. Idempotent. */

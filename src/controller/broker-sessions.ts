@@ -73,6 +73,10 @@ export class BrokerSessions {
   readonly #streams = new Map<number, SessionStream>();
   #hashes = new StateHashes();
   #lastStreamId = 0;
+  /** By broker, the metadata offset at which this controller fenced it. */
+  readonly #fencedAt = new Map<NodeId, number>();
+  /** All that controllers before this one did is up to here. */
+  #startOffset = 0;
 
   constructor(options: BrokerSessionsOptions, deps: BrokerSessionsDeps) {
     this.#options = options;
@@ -90,6 +94,8 @@ export class BrokerSessions {
   /** The controller is active, `decisions` has started. */
   start(): void {
     this.#hashes = new StateHashes();
+    this.#fencedAt.clear();
+    this.#startOffset = this.#deps.decisions.offset;
     this.#liveness.start();
   }
 
@@ -236,7 +242,8 @@ export class BrokerSessions {
   }
 
   /**
-   * A broker serves only with metadata that knows of its registration (H30). One whose disk is full counts as one on its
+   * A broker serves only with metadata that knows of its registration (H30), and of its last fencing: with those from
+   * before it would take itself for the leader of what others lead by now (H31). One whose disk is full counts as one on its
    * way out while it says so, see `isToStepAside`: others lead what they can, and nobody waits for it. One that wants to
    * stop never takes that back, and a new process registers anew, so no heartbeat without that wish comes behind a real
    * shutdown.
@@ -251,6 +258,7 @@ export class BrokerSessions {
     const broker = image.broker(nodeId);
     if (broker === undefined || isStopping || metadataOffset < brokerEpoch) return undefined;
     const { isFenced, isShuttingDown: wasAside } = broker;
+    if (isFenced && metadataOffset < this.#fencedBy(nodeId)) return undefined;
     const isAside = isToStepAside(image, broker, isDiskFull);
     if (!isFenced && wasAside === isAside) return undefined;
     const decided = this.#change([{ nodeId, brokerEpoch, isFenced: false, isShuttingDown: isAside }]);
@@ -309,7 +317,15 @@ export class BrokerSessions {
   }
 
   #change(changes: readonly BrokerStateChange[]): Decided<PartitionEffects> {
-    return this.#deps.decisions.decide((image) => decideBrokerStates(image, changes, this.#options.rules));
+    const { decisions } = this.#deps;
+    const decided = decisions.decide((image) => decideBrokerStates(image, changes, this.#options.rules));
+    for (const { nodeId, isFenced } of changes) if (isFenced) this.#fencedAt.set(nodeId, decided.offset);
+    return decided;
+  }
+
+  /** Metadata offset at which a fenced broker was fenced, or a later one. */
+  #fencedBy(nodeId: NodeId): number {
+    return this.#fencedAt.get(nodeId) ?? this.#startOffset;
   }
 
   #report(level: "info" | "warn", message: string, effects: PartitionEffects, fields: LogFields): void {

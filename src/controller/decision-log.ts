@@ -54,6 +54,11 @@ export class DecisionLog {
     return this.#started();
   }
 
+  /** Metadata offset up to which everything is that was decided. */
+  get offset(): number {
+    return this.#lastOffset;
+  }
+
   /** This node is the settled leader: everything that was committed before is in the committed state. */
   start(): void {
     this.#state = this.#deps.committed.clone();

@@ -34,6 +34,7 @@ class FakeStream {
 }
 
 let scheduler: Scheduler;
+let clock: SimClock;
 let streams: FakeStream[];
 let isControllerKnown: boolean;
 let metadataOffset: number;
@@ -45,6 +46,7 @@ let session: BrokerSession;
 
 beforeEach(() => {
   scheduler = new Scheduler();
+  clock = new SimClock({}, { scheduler });
   streams = [];
   isControllerKnown = true;
   metadataOffset = 10;
@@ -72,7 +74,7 @@ beforeEach(() => {
       },
     },
     {
-      clock: new SimClock({}, { scheduler }),
+      clock,
       random: new SeededRandom(1),
       logger: silentLogger,
       open: (handlers) => {
@@ -193,36 +195,65 @@ describe("a session", () => {
   });
 });
 
+const WELL = { type: "state", isFenced: false, mayShutDown: false } as const;
+
 describe("contact", () => {
-  test("is lost after a session without an answer, and back with the next one", async () => {
+  test("is lost a session after the last heartbeat that was answered was sent, and back with the next one", async () => {
     const stream = await register();
-    await scheduler.advance(SESSION_MS - 100);
+    stream.answer(WELL);
+    await scheduler.advance(SESSION_MS);
     expect(session.isContactLost).toBe(false);
-    await scheduler.advance(200);
+    await scheduler.advance(1);
     expect(session.isContactLost).toBe(true);
-    stream.answer({ type: "state", isFenced: false, mayShutDown: false });
+    expect(stream.heartbeats.length).toBeGreaterThan(5);
+    for (let n = 1; n < stream.heartbeats.length; n++) stream.answer(WELL);
+    expect(session.isContactLost).toBe(false);
+  });
+
+  test("does not come with an answer that was read long after its heartbeat was sent (H31)", async () => {
+    const stream = await register();
+    clock.pause();
+    await scheduler.advance(2 * SESSION_MS);
+    clock.resume();
+    stream.answer(WELL);
+    expect(session.isContactLost).toBe(true);
+  });
+
+  test("does not come with what a fenced broker is told, nor with its registration (H31)", async () => {
+    const stream = await register();
+    await scheduler.advance(SESSION_MS + 1);
+    expect(session.isContactLost).toBe(true);
+    stream.answer({ type: "registered", brokerEpoch: 17 });
+    for (let n = 0; n < stream.heartbeats.length; n++)
+      stream.answer({ type: "state", isFenced: true, mayShutDown: false });
+    expect(session.isContactLost).toBe(true);
+    session.beat();
+    stream.answer(WELL);
     expect(session.isContactLost).toBe(false);
   });
 
   test("that is lost is told once, at that moment, and again after it was back", async () => {
     const stream = await register();
-    await scheduler.advance(1000);
-    stream.answer({ type: "state", isFenced: false, mayShutDown: false });
-    const lastWordMs = scheduler.nowMs;
+    await scheduler.advance(HEARTBEAT_MS);
+    stream.answer(WELL);
+    stream.answer(WELL);
+    const answeredMs = scheduler.nowMs;
     // Nobody takes the streams that are opened in between.
     await scheduler.advance(5 * SESSION_MS);
-    expect(silences).toEqual([lastWordMs + SESSION_MS + 1]);
+    expect(silences).toEqual([answeredMs + SESSION_MS + 1]);
     latest().answer({ type: "registered", brokerEpoch: 18 });
+    latest().answer(WELL);
     const backMs = scheduler.nowMs;
     await scheduler.advance(5 * SESSION_MS);
     expect(silences.slice(1)).toEqual([backMs + SESSION_MS + 1]);
   });
 
-  test("is not told of as lost while the controller says something within each session's length, nor after the close", async () => {
+  test("is not told of as lost while heartbeats are answered within each session's length, nor after the close", async () => {
     const stream = await register();
+    let answered = 0;
     for (let n = 0; n < 10; n++) {
-      await scheduler.advance(SESSION_MS - 1);
-      stream.answer({ type: "state", isFenced: false, mayShutDown: false });
+      await scheduler.advance(SESSION_MS - HEARTBEAT_MS - 1);
+      for (; answered < stream.heartbeats.length; answered++) stream.answer(WELL);
     }
     session.close();
     expect(scheduler.pendingCount).toBe(0);
