@@ -32,6 +32,11 @@ export interface LivenessDeps {
   readonly onEnded: (session: Session) => void;
 }
 
+/**
+ * From the activation until those are looked for who have not come. They come as soon as they hear of a new controller; a
+ * look does no harm to whoever is slow, and one that died with the former controller leads until it is found out.
+ */
+const FIRST_LOOK_MS = 50;
 /** After a fencing that could not be logged. */
 const RETRY_MS = 100;
 /** Lengths of a session after the activation in which few are fenced at once: the first wave of deadlines falls within. */
@@ -74,7 +79,7 @@ export class Liveness {
       if (!broker.isFenced) this.#sessions.begin(broker, undefined, nowMs);
     }
     if (this.#sessions.size > 0) {
-      this.#firstLook = clock.setTimer(this.#options.reconnectGraceMs, () => this.#probeMissing());
+      this.#firstLook = clock.setTimer(FIRST_LOOK_MS, () => this.#probeMissing());
     }
     this.#arm();
   }

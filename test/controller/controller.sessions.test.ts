@@ -144,9 +144,8 @@ test("a broker that died with the controller is fenced when its process is found
   bench.gone.add(first.nodeId);
   bench.failOver();
   for (const broker of brokers.slice(1)) broker.connect();
-  await bench.advance(GRACE_MS - 1);
-  expect(bench.probes).toEqual([]);
-  await bench.advance(10);
+  // Those who live have had the time to come, and are not looked for.
+  await bench.advance(100);
   expect(bench.probes).toEqual(["host-1:9093"]);
   expect(bench.fencedIds()).toEqual([1]);
 });
