@@ -164,13 +164,17 @@ export class GroupCoordinator {
 
   /**
    * One answer for each group, in order, with addresses of the listener that the client came in on (default: the first of
-   * each broker). The first call of a cluster makes the offsets topic.
+   * each broker). The first call of a cluster makes the offsets topic. Where `unreachable` is named still, the answer waits
+   * for a moment: the caller was there and found nobody, so there may be another one soon.
    */
   async findCoordinator(
     groupIds: readonly string[],
-    listener?: string,
+    {
+      listener,
+      unreachable = NO_NODE,
+    }: { readonly listener?: string | undefined; readonly unreachable?: number | undefined } = {},
   ): Promise<readonly CoordinatorLocation[]> {
-    return Promise.all(groupIds.map((groupId) => this.#locate(groupId, listener)));
+    return Promise.all(groupIds.map((groupId) => this.#locate(groupId, { listener, unreachable })));
   }
 
   joinGroup(request: JoinGroupRequest, signal?: AbortSignal): Promise<JoinGroupResponse> {
@@ -331,13 +335,17 @@ export class GroupCoordinator {
     this.#topic.changed();
   }
 
-  async #locate(groupId: string, listener: string | undefined): Promise<CoordinatorLocation> {
+  async #locate(
+    groupId: string,
+    { listener, unreachable }: { readonly listener: string | undefined; readonly unreachable: number },
+  ): Promise<CoordinatorLocation> {
     try {
       const refusal = checkGroupId(groupId);
       if (refusal !== undefined) return { groupId, ...refusal, ...NOWHERE };
       const { signal } = this.#closing;
       const { partitions } = await this.#topic.create(signal);
-      const nodeId = await this.#topic.leaderOf(groupPartition(groupId, partitions.length), signal);
+      const partition = groupPartition(groupId, partitions.length);
+      const nodeId = await this.#topic.leaderOf(partition, { unreachable, signal });
       const broker = this.#deps.metadata.image.broker(nodeId as NodeId);
       if (broker !== undefined && isServing(broker)) {
         return { groupId, ...GROUP_SUCCESS, nodeId, ...clientAddressOf(broker, listener) };

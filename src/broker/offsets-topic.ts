@@ -13,6 +13,8 @@ export const OFFSETS_TOPIC = "__consumer_offsets";
 
 /** How long a caller waits until the partition of its group has a leader. */
 const LEADER_TIMEOUT_MS = 5000;
+/** How long one who could not reach the leader waits for another one; it may have been the way only. */
+const OTHER_LEADER_TIMEOUT_MS = 500;
 
 /** The partition of the offsets topic that holds a group: Kafka's, by Java's hash of the group id. */
 export function groupPartition(groupId: string, partitions: number): number {
@@ -63,14 +65,22 @@ export class OffsetsTopic {
     throw notAvailable(`topic ${OFFSETS_TOPIC} was made and is not known here yet`);
   }
 
-  /** Waits until the partition has a leader. @throws ProtocolError COORDINATOR_NOT_AVAILABLE, the reason of `signal`. */
-  async leaderOf(partition: number, signal: AbortSignal): Promise<number> {
+  /**
+   * Waits until the partition has a leader, and for a moment until it has another one than `unreachable`.
+   * @throws ProtocolError COORDINATOR_NOT_AVAILABLE, the reason of `signal`.
+   */
+  async leaderOf(
+    partition: number,
+    { unreachable, signal }: { readonly unreachable: number; readonly signal: AbortSignal },
+  ): Promise<number> {
     const leader = (): number => this.image?.partitions[partition]?.leader ?? NO_NODE;
-    if (leader() !== NO_NODE) return leader();
-    using deadline = deadlineSignal(this.#clock, LEADER_TIMEOUT_MS, signal);
+    const isThere = (): boolean => leader() !== NO_NODE && leader() !== unreachable;
+    if (isThere()) return leader();
+    const timeoutMs = leader() === NO_NODE ? LEADER_TIMEOUT_MS : OTHER_LEADER_TIMEOUT_MS;
+    using deadline = deadlineSignal(this.#clock, timeoutMs, signal);
     const settled = new Deferred<void>();
     const look = (): void => {
-      if (leader() !== NO_NODE || deadline.signal.aborted) settled.resolve();
+      if (isThere() || deadline.signal.aborted) settled.resolve();
     };
     this.#watchers.add(look);
     deadline.signal.addEventListener("abort", look, { once: true });

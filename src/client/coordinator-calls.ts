@@ -18,6 +18,10 @@ export interface CoordinatorCallOptions {
 
 /** A broker that does not say where a coordinator is within this time must not keep us from asking the next one. */
 const FIND_TIMEOUT_MS = 3000;
+/** Losses of one coordinator in a row from which on the brokers are told of them. */
+const LOSSES_TO_TELL = 2;
+/** A search that took so long was a pause in itself. */
+const LONG_FIND_MS = 250;
 
 /**
  * The calls that go to one group's coordinator: finds it through any broker, keeps its address, and looks for it again
@@ -29,6 +33,10 @@ export class CoordinatorCalls {
   readonly #closing = new AbortController();
   readonly #calls = new Set<AbortController>();
   #address: string | undefined;
+  /** The node at that address, or at the one that was forgotten last. */
+  #nodeId = -1;
+  /** How often in a row that node was forgotten, since it was last heard. */
+  #losses = 0;
   #finding: Promise<string> | undefined;
 
   constructor(options: { readonly groupId: string }, deps: { readonly context: ClientContext }) {
@@ -49,6 +57,7 @@ export class CoordinatorCalls {
     return this.#untilDone(method, options, async (address, { timeoutMs, signal }) => {
       const bounds = { timeoutMs: Math.min(timeoutMs, options.attemptTimeoutMs ?? timeoutMs), signal };
       const response = await this.#context.transport.call(address, method, request, bounds);
+      this.reached(address);
       const name = coordinatorError(response);
       if (name === undefined) return response;
       throw new ProtocolError(name, `${method} for group ${this.groupId}: ${address} answers ${name}`);
@@ -62,7 +71,14 @@ export class CoordinatorCalls {
 
   /** The next call looks for the coordinator again, unless another address is known by now. */
   forget(address: string): void {
-    if (this.#address === address) this.#address = undefined;
+    if (this.#address !== address) return;
+    this.#address = undefined;
+    this.#losses++;
+  }
+
+  /** Whoever is at this address answers, be it as the coordinator or not. */
+  reached(address: string): void {
+    if (this.#address === address) this.#losses = 0;
   }
 
   /** Ends what waits. Idempotent. */
@@ -92,11 +108,16 @@ export class CoordinatorCalls {
     this.#calls.add(call);
     using deadline = deadlineSignal(clock, timeoutMs, call.signal);
     let failure: LograftError | undefined;
+    let tried: string | undefined;
     try {
       for (;;) {
         let address: string | undefined;
         try {
+          const askedMs = clock.monotonicMs();
           address = this.#address ?? (await abortable(this.#find(), deadline.signal));
+          // Another one than before may be there in a moment, and a broker that let us wait has done our pausing.
+          if (address !== tried || clock.monotonicMs() - askedMs >= LONG_FIND_MS) backoff.reset();
+          tried = address;
           const restMs = Math.max(1, endMs - clock.monotonicMs());
           return await attempt(address, { timeoutMs: restMs, signal: deadline.signal });
         } catch (error: unknown) {
@@ -132,7 +153,10 @@ export class CoordinatorCalls {
 
   /** Asks the brokers one after the other, once each. */
   async #askEveryone(): Promise<string> {
-    const request = { groupIds: [this.groupId] };
+    // Once may have been the connection, or an answer that was old. Then the one asked is to wait for another coordinator,
+    // which is there sooner than a pause of ours would be over.
+    const unreachable = this.#losses >= LOSSES_TO_TELL ? { unreachableNodeId: this.#nodeId } : {};
+    const request = { groupIds: [this.groupId], ...unreachable };
     let failure: LograftError | undefined;
     for (const candidate of this.#context.metadata.candidates()) {
       try {
@@ -141,6 +165,9 @@ export class CoordinatorCalls {
           signal: this.#closing.signal,
         });
         const address = this.#addressIn(coordinators[0], candidate);
+        const nodeId = coordinators[0]?.nodeId ?? -1;
+        if (nodeId !== this.#nodeId) this.#losses = 0;
+        this.#nodeId = nodeId;
         this.#address = address;
         return address;
       } catch (error: unknown) {

@@ -140,6 +140,7 @@ export class HeartbeatStream {
       this.#cut(address, errorMessage(error));
       return;
     }
+    this.#calls.reached(address);
     if (response.heartbeatNow) {
       this.#listener.onNudge();
     } else if (this.#isAwaiting) {

@@ -9,6 +9,8 @@ import type { TopicPartitionRef } from "./messages.ts";
 /** lograft.v1.FindCoordinatorRequest. */
 export interface FindCoordinatorRequest {
   readonly groupIds: readonly string[];
+  /** The one that was named last and could not be reached: the answer may wait until there is another one. */
+  readonly unreachableNodeId?: number;
 }
 
 /** lograft.v1.FindCoordinatorResponse. */

@@ -67,6 +67,33 @@ class Bench {
   }
 }
 
+test("who could not reach the coordinator is told of the next one as soon as there is one", async () => {
+  const bench = await Bench.start();
+  const { cluster } = bench;
+  const { scheduler } = cluster;
+  const [groupId = ""] = GROUPS;
+  const [before] = (await bench.settle(bench.running()[0]?.groups.findCoordinator([groupId]))) ?? [];
+  const old = before?.nodeId ?? 0;
+  // It is there: the answer waits for a moment only.
+  const askedMs = scheduler.nowMs;
+  const asked = bench.running().find(({ nodeId }) => nodeId !== old);
+  expect(await bench.settle(asked?.groups.findCoordinator([groupId], { unreachable: old }))).toMatchObject([
+    { nodeId: old },
+  ]);
+  expect(scheduler.nowMs - askedMs).toBeGreaterThan(400);
+  const others = cluster.machines.filter(({ nodeId }) => nodeId !== old);
+  cluster.crash(old - 1, "kill", 60_000);
+  for (const { broker } of others) {
+    const [next] =
+      (await bench.settle(broker?.groups.findCoordinator([groupId], { unreachable: old }))) ?? [];
+    const leader =
+      broker?.image.topic(OFFSETS_TOPIC)?.partitions[groupPartition(groupId, PARTITIONS)]?.leader;
+    expect(next).toMatchObject({ error: "NONE", nodeId: leader });
+    expect(next?.nodeId).not.toBe(old);
+  }
+  cluster.dispose();
+});
+
 test("offsets outlive their coordinator, one after the other, and only one broker answers for a group", async () => {
   const bench = await Bench.start();
   const { cluster } = bench;

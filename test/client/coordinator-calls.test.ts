@@ -7,6 +7,7 @@ import { errorCodeOf, type ErrorName } from "../../src/model/error-code.ts";
 import { SeededRandom } from "../../src/platform/random.ts";
 import { Scheduler } from "../../src/sim/scheduler.ts";
 import { SimClock } from "../../src/sim/sim-clock.ts";
+import type { FindCoordinatorRequest } from "../../src/rpc/group-messages.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 import { failureOf } from "./harness.ts";
 
@@ -70,6 +71,29 @@ test("one that is gone is looked for through the brokers that are left", async (
   cluster.down.add(0);
   state.where = 1;
   expect(await heartbeat()).toMatchObject({ errorCode: 0 });
+});
+
+test("brokers are told of one that cannot be reached again and again, and wait for another one", async () => {
+  const { heartbeat, cluster, state } = setUp();
+  await heartbeat();
+  cluster.down.add(0);
+  const told: (number | undefined)[] = [];
+  const find = cluster.answers.FindCoordinator;
+  cluster.answers.FindCoordinator = (request, address) => {
+    const { unreachableNodeId } = request as FindCoordinatorRequest;
+    told.push(unreachableNodeId);
+    // Such a broker would have waited for the next one.
+    if (unreachableNodeId === 0) state.where = 1;
+    return find?.(request, address);
+  };
+  expect(await heartbeat()).toMatchObject({ errorCode: 0 });
+  expect(told).toEqual([undefined, 0]);
+  // The next one begins without a record.
+  cluster.down.delete(0);
+  cluster.down.add(1);
+  state.where = 0;
+  expect(await heartbeat()).toMatchObject({ errorCode: 0 });
+  expect(told.slice(2)).toEqual([undefined]);
 });
 
 test("one that loads is waited for, and not looked for again", async () => {

@@ -1,7 +1,7 @@
 import type * as group from "../../src/rpc/group-messages.ts";
 import type { Keys } from "./admin-message-keys.ts";
 
-const findCoordinatorRequest: Keys<group.FindCoordinatorRequest> = { groupIds: 1 };
+const findCoordinatorRequest: Keys<group.FindCoordinatorRequest> = { groupIds: 1, unreachableNodeId: 1 };
 const findCoordinatorResponse: Keys<group.FindCoordinatorResponse> = { coordinators: 1 };
 const coordinator: Keys<group.Coordinator> = {
   groupId: 1,

@@ -27,11 +27,11 @@ const MAX_ITEMS = 100_000;
 
 export async function findCoordinatorAnswer(
   broker: Broker,
-  { groupIds }: wire.FindCoordinatorRequest,
+  { groupIds, unreachableNodeId: unreachable }: wire.FindCoordinatorRequest,
   { listener }: Pick<Caller, "listener"> = {},
 ): Promise<wire.FindCoordinatorResponse> {
   checkCount(groupIds, "group_ids");
-  const coordinators = await broker.groups.findCoordinator(groupIds, listener);
+  const coordinators = await broker.groups.findCoordinator(groupIds, { listener, unreachable });
   return {
     coordinators: coordinators.map((one) => ({
       groupId: one.groupId,
