@@ -390,9 +390,7 @@ describe("damage", () => {
 test("fifty thousand partitions are one metadata append and no file", async () => {
   const machine = await started();
   const filesBefore = machine.platform.mutationCount;
-  const startedMs = performance.now();
   await machine.create("many", 50_000);
-  expect(performance.now() - startedMs).toBeLessThan(2000);
   expect(machine.platform.mutationCount - filesBefore).toBe(1);
   expect(machine.broker.image.partitionCount).toBe(50_000);
   expect(await machine.produce("many", ["x"], 49_999)).toMatchObject({ error: "NONE", baseOffset: 0 });

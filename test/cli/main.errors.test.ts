@@ -145,7 +145,7 @@ describe("a broker that does not answer", () => {
       const { code, stderr } = await cli([...args, "-b", "127.0.0.1:1", "--timeout", "500ms"]);
       expect(stderr).toContain("is a broker running at 127.0.0.1:1? Start one with: lograft start");
       expect(code).toBe(6);
-      expect(performance.now() - startedAt).toBeLessThan(3000);
+      expect(performance.now() - startedAt).toBeLessThan(15_000);
     },
   );
 
@@ -162,7 +162,7 @@ describe("a broker that does not answer", () => {
         const { code, stderr } = await cli([...args, "-b", `127.0.0.1:${port}`, "--timeout", "500ms"]);
         expect(stderr).toContain(`127.0.0.1:${port}`);
         expect(code).toBe(6);
-        expect(performance.now() - startedAt).toBeLessThan(3000);
+        expect(performance.now() - startedAt).toBeLessThan(15_000);
       } finally {
         silent.close();
       }

@@ -319,12 +319,10 @@ describe("topics", () => {
     expect(state.topic("topic-1")!.configs.size).toBe(0);
   });
 
-  test("fifty thousand partitions cost little and share their replica lists", () => {
+  test("fifty thousand partitions share their replica lists", () => {
     const records = [...BROKERS, topic(1)];
     for (let number = 0; number < 50_000; number++) records.push(partition(1, number));
-    const startedMs = performance.now();
     const state = stateOf(decodeMetadataRecords(encodeMetadataRecords(records)));
-    expect(performance.now() - startedMs).toBeLessThan(2000);
     const { partitions } = state.topic("topic-1")!;
     expect(new Set(partitions.flatMap(({ replicas, isr }) => [replicas, isr])).size).toBe(1);
   });
