@@ -50,8 +50,8 @@ console.log(`all ${times.size} handled, ${repeated === 1 ? "one" : repeated} of 
 
 async function write(from: number, to: number): Promise<RecordAck[]> {
   const written: RecordAck[] = [];
-  for (let number = from; number < to; number += 10) {
-    const records = Array.from({ length: 10 }, (_, index) => ({ key: "ann", value: String(number + index) }));
+  for (let number = from; number < to; number += 50) {
+    const records = Array.from({ length: 50 }, (_, index) => ({ key: "ann", value: String(number + index) }));
     written.push(...(await producer.sendBatch("payments", records)));
   }
   return written;

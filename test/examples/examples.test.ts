@@ -7,9 +7,9 @@ import { ROOT, runExample } from "./run-example.ts";
 
 const directory = join(ROOT, "examples");
 const names = readdirSync(directory).filter((name) => name !== "README.md");
-/** Those that the README shows whole; test/readme.test.ts runs them. */
-const inReadme = ["first-steps.ts", "group-member.ts", "inside-a-test.ts"];
-const whole = names.filter((name) => name.endsWith(".ts") && !inReadme.includes(name));
+/** Those that a page shows whole; test/readme.test.ts and test/docs/from-kafkajs.test.ts run them. */
+const inPages = ["first-steps.ts", "group-member.ts", "inside-a-test.ts", "from-kafkajs.ts"];
+const whole = names.filter((name) => name.endsWith(".ts") && !inPages.includes(name));
 
 for (const name of whole) {
   const code = readFileSync(join(directory, name), "utf8");
