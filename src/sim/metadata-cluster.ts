@@ -1,4 +1,5 @@
 import { InvariantError } from "../base/assert.ts";
+import { errorMessage } from "../base/errors.ts";
 import type { LogFields, Logger } from "../base/logger.ts";
 import type { MetadataNode } from "../broker/metadata-node.ts";
 import { topicConfigRefusal } from "../controller/configs.ts";
@@ -325,7 +326,7 @@ export class MetadataCluster {
     const add = (message: string, fields?: LogFields): void =>
       this.trace.add("log", {
         from: index,
-        note: `${message} ${JSON.stringify(fields ?? {}, errorsAsText)}`,
+        note: `${message} ${JSON.stringify(shownFields(fields ?? {}))}`,
       });
     const logger: Logger = { debug: () => undefined, info: add, warn: add, error: add, child: () => logger };
     return logger;
@@ -399,6 +400,6 @@ function asViolation(error: Error): Error {
 }
 
 /** An error has no fields of its own that JSON would show. */
-function errorsAsText(_key: string, value: unknown): unknown {
-  return value instanceof Error ? value.message : value;
+function shownFields(fields: LogFields): LogFields {
+  return "err" in fields ? { ...fields, err: errorMessage(fields["err"]) } : fields;
 }
