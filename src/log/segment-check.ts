@@ -1,3 +1,5 @@
+import { NO_LEADER_EPOCH } from "../model/offsets.ts";
+import type { Offset } from "../model/offsets.ts";
 import type { LogCore } from "./log-core.ts";
 import type { Segment } from "./segment.ts";
 import { findSegmentDamage } from "./segment-damage.ts";
@@ -23,6 +25,7 @@ export async function checkSegment(
     sizeBytes: damage?.position ?? sizeBytes,
     endOffset: damage?.offset ?? endOffset,
     gapsBelow: core.gapsBelow,
+    epochAt: (offset: Offset) => core.epochs?.epochForOffset(offset) ?? NO_LEADER_EPOCH,
   };
   let found: SegmentDamage | undefined;
   try {

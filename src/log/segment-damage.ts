@@ -1,4 +1,5 @@
-import type { Offset } from "../model/offsets.ts";
+import type { LeaderEpoch, Offset } from "../model/offsets.ts";
+import { NO_LEADER_EPOCH } from "../model/offsets.ts";
 import { baseOffsetOf, lastOffsetOf, leaderEpochOf } from "../model/record-batch.ts";
 import type { DiskFile } from "../platform/disk.ts";
 import { mayFollow } from "./gaps.ts";
@@ -34,6 +35,8 @@ export interface SegmentExtent {
   readonly endOffset: Offset | undefined;
   /** See `LogCore.gapsBelow`. */
   readonly gapsBelow: Offset;
+  /** The leader epoch that wrote an offset, below 0 when it is not known; left out: it is of none. */
+  readonly epochAt?: ((offset: Offset) => LeaderEpoch) | undefined;
 }
 
 /** How a segment is read for it. */
@@ -41,7 +44,7 @@ export type DamageScanOptions = Pick<ScanOptions, "buffer" | "bufferBytes" | "be
 
 /**
  * Reads a segment from its beginning and answers the first damage in it: a length, header or checksum that is wrong, an
- * offset out of place, a leader epoch that falls, an end that is not where it should be. Undefined: it is whole. The file
+ * offset out of place, a leader epoch that falls or is not the one that wrote there, an end that is not where it should be. Undefined: it is whole. The file
  * must not be cut meanwhile, or the answer means nothing. @throws LograftError DISK_READ_FAILED; the signal's reason.
  */
 export async function findSegmentDamage(
@@ -49,7 +52,7 @@ export async function findSegmentDamage(
   extent: SegmentExtent,
   options: DamageScanOptions = {},
 ): Promise<SegmentDamage | undefined> {
-  const { baseOffset, sizeBytes, endOffset, gapsBelow } = extent;
+  const { baseOffset, sizeBytes, endOffset, epochAt, gapsBelow } = extent;
   const reader = new BatchReader(file, 0, sizeBytes, { ...options, minBaseOffset: baseOffset });
   let expected = baseOffset;
   let before: SegmentDamage | undefined;
@@ -70,6 +73,11 @@ export async function findSegmentDamage(
         return { position, offset: expected, reason };
       }
       const batchEpoch = leaderEpochOf(buffer, at);
+      const noted = epochAt?.(found) ?? NO_LEADER_EPOCH;
+      if (noted >= 0 && batchEpoch !== noted) {
+        const reason = `leader epoch ${batchEpoch} where epoch ${noted} wrote`;
+        return { position, offset: expected, reason };
+      }
       // No checksum covers the epoch either. Of the two that do not agree the earlier goes too: either may be wrong.
       if (batchEpoch < epoch) {
         const reason = `leader epoch ${batchEpoch} follows ${epoch}`;

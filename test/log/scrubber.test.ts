@@ -117,6 +117,24 @@ describe("a pass", () => {
     }
   });
 
+  test("finds a flipped bit in the leader epoch of a batch, which no checksum covers", async () => {
+    const m = new SimMachine();
+    const first = await start(m);
+    await fill(m, first, 0);
+    await m.run(first.close());
+    const image = m.disk;
+    // Of the first batch of the log, with none before it: neither of a lower nor of a higher epoch.
+    for (let bit = 0; bit < 32; bit++) {
+      m.restartOn(image.imageAfter(keepAll));
+      const manager = await start(m);
+      await m.run(manager.open(tp(0), TOPIC_ID, () => CONFIG));
+      m.disk.flipBit(segment(0, 0), 12 * 8 + bit);
+      expect(await scrub(m, manager), `bit ${bit}`).toMatchObject({ damagedLogs: 1, failedLogs: 0 });
+      expect(manager.get(tp(0))?.damage?.offset).toBe(0);
+      await m.run(manager.close());
+    }
+  });
+
   test("names a damaged log that no topic owns, and leaves it alone (H28)", async () => {
     const m = new SimMachine();
     const first = await start(m);
