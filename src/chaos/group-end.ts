@@ -7,8 +7,10 @@ import { keyName } from "./keys.ts";
 import type { MemberPool } from "./member-pool.ts";
 import { nowNs } from "./monotonic-time.ts";
 
-/** Nothing is in the way any more: who is not at the end by then stands still. */
-const CATCH_UP_TIMEOUT_MS = 90_000;
+/** Nothing is in the way any more: a group that commits nothing for so long stands still. */
+const STANDSTILL_MS = 90_000;
+/** Slow members may have much to catch up with; not more than this. */
+const CATCH_UP_TIMEOUT_MS = 900_000;
 const ASK_TIMEOUT_MS = 10_000;
 const POLL_MS = 100;
 
@@ -26,7 +28,8 @@ export async function runGroupEnd(deps: {
   const { group, keys } = pool;
   await using client = cluster.client();
   const admin = client.admin();
-  const deadline = performance.now() + CATCH_UP_TIMEOUT_MS;
+  const latest = performance.now() + CATCH_UP_TIMEOUT_MS;
+  let deadline = performance.now() + STANDSTILL_MS;
   const ends = await tried(deadline, signal, () =>
     admin.listOffsets(keys, "end", { timeoutMs: ASK_TIMEOUT_MS }),
   );
@@ -34,7 +37,9 @@ export async function runGroupEnd(deps: {
   let lag = Infinity;
   for (;;) {
     const offsets = await tried(deadline, signal, () => askCommitted(admin, pool));
+    const before = lag;
     lag = offsets.reduce((sum, one) => sum + (endOf.get(keyName(one)) ?? 0) - Math.max(0, one.offset), 0);
+    if (lag < before) deadline = Math.min(latest, performance.now() + STANDSTILL_MS);
     if (lag === 0 || performance.now() > deadline) break;
     await sleep(POLL_MS, undefined, { signal });
   }
