@@ -60,6 +60,10 @@ export class ClientDriver {
     return this.#process.pid;
   }
 
+  get isRunning(): boolean {
+    return this.#process.isRunning;
+  }
+
   /** One command at a time. @throws what the client answers; when it ends, or has not answered in time: it is killed then. */
   async ask(
     command: string,

@@ -159,30 +159,27 @@ export class LograftCommands {
     return { ...meter(), ...read, allBytes: read.bytes + warm.bytes };
   }
 
-  /** Counts what comes after the end that the topic has now, for a time. */
+  /** Counts what comes after the end that the topic has now, for a time that begins a while after the first record. */
   async #tail({ text, number }: CommandValues): Promise<ClientResult> {
     await using consumer = this.#consumer(text("topic"), number("partitions"), "end");
     await consumer.ready();
     this.#say("ready");
-    const startAt = performance.now() + number("warmup");
-    const endAt = startAt + number("duration");
-    const stop = AbortSignal.timeout(number("warmup") + number("duration") + AGAIN_MS);
+    const stop = AbortSignal.timeout(number("limit"));
+    let [startAt, endAt, records, bytes] = [Number.NaN, Number.NaN, 0, 0];
     let meter: (() => ClientResult) | undefined;
-    let records = 0;
-    let bytes = 0;
-    try {
-      for await (const batch of consumer.batches({ signal: stop })) {
-        const now = performance.now();
-        if (now >= endAt) break;
-        if (now < startAt) continue;
-        meter ??= startMeter();
-        for (const { value } of batch) {
-          bytes += value?.byteLength ?? 0;
-          records++;
-        }
+    for await (const batch of consumer.batches({ signal: stop })) {
+      const now = performance.now();
+      if (Number.isNaN(startAt)) {
+        startAt = now + number("warmup");
+        endAt = startAt + number("duration");
       }
-    } catch (error) {
-      if (!stop.aborted) throw error;
+      if (now < startAt) continue;
+      meter ??= startMeter();
+      for (const { value } of batch) {
+        bytes += value?.byteLength ?? 0;
+        records++;
+      }
+      if (now >= endAt) break;
     }
     return { ...meter?.(), records, bytes };
   }

@@ -178,27 +178,21 @@ async function consumeCached(stage: Stage, { phases, add }: SessionOptions): Pro
 async function consumeTail(stage: Stage, phases: Phases): Promise<number> {
   await stage.createTopic("tail", PARTITIONS);
   const writer = stage.addDriver();
-  const takesMs = phases.warmupMs + phases.measureMs;
-  const values = { topic: "tail", partitions: PARTITIONS, bytes: RECORD_BYTES, producers: 1, acks: "all" };
   // The writer is a new process: it gets a while to warm up, and goes on until the reader is done.
-  const times = { warmup: HEAT_MS, duration: takesMs + 1000, count: 0 };
-  let isWritten = Promise.resolve();
-  const timeoutMs = takesMs + HEAT_MS + 60_000;
-  const read = stage.driver.ask(
-    "tail",
-    { topic: "tail", partitions: PARTITIONS, warmup: phases.warmupMs + HEAT_MS, duration: phases.measureMs },
-    {
-      timeoutMs,
-      onEvent: () => {
-        isWritten = writer
-          .ask("produce", { ...values, ...SENDING, ...times }, { timeoutMs })
-          .then(() => undefined);
-        isWritten.catch(() => undefined);
-      },
-    },
-  );
-  const result = await read;
-  await isWritten;
+  const takesMs = HEAT_MS + phases.warmupMs + phases.measureMs;
+  const values = { topic: "tail", partitions: PARTITIONS, bytes: RECORD_BYTES, producers: 1, acks: "all" };
+  const times = { warmup: 0, duration: takesMs + 1000, count: 0 };
+  const timeoutMs = takesMs + 120_000;
+  let writing: Promise<unknown> = Promise.resolve();
+  const write = (): void => {
+    writing = writer.ask("produce", { ...values, ...SENDING, ...times }, { timeoutMs });
+    writing.catch(() => undefined);
+  };
+  const { measureMs, warmupMs } = phases;
+  const window = { warmup: warmupMs + HEAT_MS, duration: measureMs, limit: timeoutMs - 10_000 };
+  const reading = { topic: "tail", partitions: PARTITIONS, ...window };
+  const result = await stage.driver.ask("tail", reading, { timeoutMs, onEvent: write });
+  await writing;
   await writer.stop();
   await stage.deleteTopic("tail", PARTITIONS);
   return megabytesPerSecond(result);

@@ -183,14 +183,20 @@ final class KafkaBenchClient extends BenchClient {
     try (KafkaConsumer<byte[], byte[]> consumer = consumer(values)) {
       seekToEnd(consumer);
       event("ready");
-      long startAt = System.nanoTime() + values.number("warmup") * 1_000_000L;
-      long endAt = startAt + values.number("duration") * 1_000_000L;
+      long limitAt = System.nanoTime() + values.number("limit") * 1_000_000L;
+      long startAt = Long.MAX_VALUE;
+      long endAt = Long.MAX_VALUE;
       Meter meter = null;
       long records = 0;
       long bytes = 0;
-      while (System.nanoTime() < endAt) {
+      while (System.nanoTime() < Math.min(endAt, limitAt)) {
         ConsumerRecords<byte[], byte[]> batch = consumer.poll(POLL);
-        if (System.nanoTime() < startAt) continue;
+        long now = System.nanoTime();
+        if (startAt == Long.MAX_VALUE && !batch.isEmpty()) {
+          startAt = now + values.number("warmup") * 1_000_000L;
+          endAt = startAt + values.number("duration") * 1_000_000L;
+        }
+        if (now < startAt) continue;
         if (meter == null) meter = new Meter();
         for (ConsumerRecord<byte[], byte[]> record : batch) {
           bytes += record.value().length;
