@@ -5,7 +5,9 @@ import { Comparison, markdownOf, OWN_NAME } from "./comparison.ts";
 import { cacheDirectory } from "./install.ts";
 import { kafkaPeer } from "./kafka-peer.ts";
 import { lograftPeer } from "./lograft-peer.ts";
+import { natsPeer } from "./nats-peer.ts";
 import type { InstalledPeer, Peer } from "./peer.ts";
+import { redisPeer } from "./redis-peer.ts";
 import { allRows, rowsNamed } from "./rows.ts";
 import { scheduleOf } from "./schedule.ts";
 import type { Turn } from "./schedule.ts";
@@ -20,7 +22,7 @@ import { settle } from "./stage.ts";
  *   --rounds N (3)  --seconds N (4, measured)  --warmup N (1, before that)  --only ROW,...  --peers kafka,...  --list
  *   --dir DIR (of the data)  --json FILE
  */
-const peers: readonly Peer[] = [kafkaPeer];
+const peers: readonly Peer[] = [kafkaPeer, natsPeer, redisPeer];
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
