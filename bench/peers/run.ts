@@ -8,6 +8,7 @@ import { lograftPeer } from "./lograft-peer.ts";
 import { natsPeer } from "./nats-peer.ts";
 import type { InstalledPeer, Peer } from "./peer.ts";
 import { redisPeer } from "./redis-peer.ts";
+import { rocketmqPeer } from "./rocketmq-peer.ts";
 import { allRows, rowsNamed } from "./rows.ts";
 import { scheduleOf } from "./schedule.ts";
 import type { Turn } from "./schedule.ts";
@@ -19,14 +20,14 @@ import { settle } from "./stage.ts";
  * rows with the same records, batches, acknowledgements, replicas and clients. The peers are fetched and built on the
  * first run. docs/performance/peers.md says what is done and what it does not show.
  *
- *   --rounds N (3)  --seconds N (4, measured)  --warmup N (1, before that)  --only ROW,...  --peers kafka,...  --list
+ *   --rounds N (3)  --seconds N (3, measured)  --warmup N (1, before that)  --only ROW,...  --peers kafka,...  --list
  *   --dir DIR (of the data)  --json FILE
  */
-const peers: readonly Peer[] = [kafkaPeer, natsPeer, redisPeer];
+const peers: readonly Peer[] = [kafkaPeer, natsPeer, redisPeer, rocketmqPeer];
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
-    seconds: { type: "string", default: "4" },
+    seconds: { type: "string", default: "3" },
     warmup: { type: "string", default: "1" },
     only: { type: "string", default: "" },
     peers: { type: "string", default: peers.map(({ name }) => name).join(",") },
@@ -37,14 +38,28 @@ const { values: options } = parseArgs({
 });
 
 if (options.list) list();
-else await compare();
+else if (isUnderstood()) await compare();
 
 function list(): void {
   process.stdout.write(`peers: ${peers.map(({ name }) => name).join(", ")}\n\n`);
   for (const { name, unit, better, what } of allRows) {
     process.stdout.write(
-      `${name.padEnd(26)} ${`${unit}${better === "lower" ? " -" : ""}`.padEnd(10)} ${what}\n`,
+      `${name.padEnd(30)} ${`${unit}${better === "lower" ? " -" : ""}`.padEnd(10)} ${what}\n`,
     );
+  }
+}
+
+/** Looks at all options before anything is started. */
+function isUnderstood(): boolean {
+  try {
+    rowsNamed(wordsOf(options.only));
+    peersNamed(wordsOf(options.peers));
+    for (const name of ["rounds", "seconds", "warmup"] as const) numberOf(name, options[name]);
+    return true;
+  } catch (error) {
+    tell(reasonOf(error));
+    process.exitCode = 2;
+    return false;
   }
 }
 

@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ClientDriver } from "./client-driver.ts";
 import type { ClientResult } from "./client-driver.ts";
+import { makeDirectory, removeDirectory } from "./owned-directory.ts";
 import { runProgram } from "./owned-process.ts";
 import type { InstalledPeer } from "./peer.ts";
 import { ServerCluster } from "./server-cluster.ts";
@@ -51,14 +51,14 @@ export class Stage implements AsyncDisposable {
 
   /** Makes a cluster below `parent` and starts it; nothing is known to answer yet. */
   static async open(peer: InstalledPeer, nodes: number, parent: string): Promise<Stage> {
-    const directory = await mkdtemp(join(parent, "lograft-peers-"));
+    const directory = await makeDirectory(parent);
     try {
       const plan = await peer.prepare(directory, nodes);
       const cluster = new ServerCluster(plan, directory);
       cluster.start();
       return new Stage({ peer, nodes, directory, cluster, servers: plan.servers });
     } catch (error) {
-      await rm(directory, { recursive: true, force: true });
+      await removeDirectory(directory);
       throw error;
     }
   }
@@ -111,7 +111,7 @@ export class Stage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#drivers.map((driver) => driver.stop()));
     await this.cluster[Symbol.asyncDispose]();
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
+    await removeDirectory(this.directory);
   }
 }
 
