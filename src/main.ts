@@ -24,9 +24,12 @@ export interface RunningDaemon {
   /** The port of health and metrics; undefined: there is none. */
   readonly httpPort: number | undefined;
   readonly startMs: number;
-  /** Resolves when the broker has stopped after `signal`. */
-  readonly finished: Promise<void>;
+  /** Resolves when the broker has stopped: after `signal`, or with the failure for which it must not go on. */
+  readonly finished: Promise<Error | undefined>;
 }
+
+/** From the end of a stop to the end of the process. */
+const LINGER_MS = 2000;
 
 /** The daemon: a broker in this process until `signal` is aborted. Resolves when it is ready to serve. */
 export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<RunningDaemon> {
@@ -55,7 +58,7 @@ async function untilStopped(
   options: DaemonOptions,
   signal: AbortSignal,
   logger: Logger,
-): Promise<void> {
+): Promise<Error | undefined> {
   const stopped = new Promise<undefined>((resolve) => {
     if (signal.aborted) resolve(undefined);
     else signal.addEventListener("abort", () => resolve(undefined), { once: true });
@@ -74,8 +77,20 @@ async function untilStopped(
   }, options.parsed.config.shutdownTimeoutMs);
   await node.close();
   clearTimeout(hardStop);
-  process.exitCode = failure === undefined ? 0 : 1;
   logger.info("stopped");
+  endLingering(logger);
+  return failure;
+}
+
+/** All that matters is on the disk: a connection or the like that has not ended does not keep the process. */
+function endLingering(logger: Logger): void {
+  const timer = setTimeout(() => {
+    logger.warn("ended with something still open; please report it", {
+      open: process.getActiveResourcesInfo().join(", "),
+    });
+    process.exit();
+  }, LINGER_MS);
+  timer.unref();
 }
 
 /** A bug ends the process: going on could turn a wrong state into a wrong file. */

@@ -302,8 +302,8 @@ export class Broker implements AsyncDisposable {
   }
 
   /**
-   * Refuses new work, ends sessions and long polls, lets calls in progress finish (for `shutdown.timeout.ms` at most),
-   * makes everything durable and marks the stop as clean. Idempotent.
+   * Refuses new work, ends sessions and long polls, lets calls in progress finish (for half of `shutdown.timeout.ms` at
+   * most), makes everything durable and marks the stop as clean. Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -321,10 +321,7 @@ export class Broker implements AsyncDisposable {
     if (this.#brokerEpoch !== undefined) await node.leave(LEAVE_TIMEOUT_MS);
     this.#gate.shut();
     fetch.close(operationError("CLOSED", "the broker is stopping; ask another one", { retriable: true }));
-    await this.#parts.groups.close();
-    const isEmpty = await this.#gate.empty(this.#platform.clock, this.#config.config.shutdownTimeoutMs);
-    if (!isEmpty)
-      this.#logger.warn("calls are still in progress and are cut off", { calls: this.#gate.count });
+    await this.#finishCalls();
     replicas.close();
     senders.close();
     isrUpdates.close();
@@ -339,7 +336,28 @@ export class Broker implements AsyncDisposable {
     this.#isClosed = true;
     this.#logger.info("broker is down");
   }
+
+  /**
+   * Lets calls in progress end, and ends what they wait for when it will not come: replicas that have gone answer no more,
+   * and when the controller is gone too nobody takes a leadership away, which is what else would end such a wait.
+   */
+  async #finishCalls(): Promise<void> {
+    const { clock } = this.#platform;
+    const groups = this.#parts.groups.close();
+    const replied = new AbortController();
+    const late = clock.sleep(REPLICATION_GRACE_MS, replied.signal).catch(() => undefined);
+    await Promise.race([Promise.all([groups, this.#gate.empty(clock, REPLICATION_GRACE_MS)]), late]);
+    replied.abort();
+    this.#parts.table.stopLeading();
+    await groups;
+    // Half of the time, so that there is some left for making everything durable.
+    const isEmpty = await this.#gate.empty(clock, this.#config.config.shutdownTimeoutMs / 2);
+    if (!isEmpty)
+      this.#logger.warn("calls are still in progress and are cut off", { calls: this.#gate.count });
+  }
 }
 
 /** For giving leaderships to others before a stop. */
 const LEAVE_TIMEOUT_MS = 5000;
+/** For the in-sync replicas of what could not be given away, to have what was appended before the stop. */
+const REPLICATION_GRACE_MS = 1000;

@@ -182,6 +182,11 @@ export class PartitionTable {
     for (const partition of this.inUse()) partition.contactLost();
   }
 
+  /** This broker goes: who waits here for replicas is told that they may have it or not. */
+  stopLeading(): void {
+    for (const partition of this.inUse()) partition.stopLeading();
+  }
+
   /** Those that somebody touched. */
   *inUse(): Iterable<Partition> {
     for (const { partitions } of this.#topics.values()) {

@@ -287,6 +287,13 @@ export class Partition implements CommitSource {
     this.#leader?.paceChanged();
   }
 
+  /** Ends the role of the leader without another epoch: this broker goes, and its replicas do not answer. */
+  stopLeading(): void {
+    this.#highWatermark = this.highWatermark;
+    this.#leader?.end();
+    this.#leader = undefined;
+  }
+
   /** The data goes, by a committed record: who waits is told, who watches too. */
   remove(): void {
     this.#isRemoved = true;

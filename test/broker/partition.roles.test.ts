@@ -176,3 +176,15 @@ test("a replica that counts is never cut", async () => {
   await expect(partition.cutDamage()).rejects.toThrow("a replica that counts is cut");
   expect(log.logEndOffset).toBe(3);
 });
+
+test("who waits for replicas of a broker that goes is told that they may have it or not", async () => {
+  await partition.openedLog();
+  partition.update(LED);
+  const told: boolean[] = [];
+  partition.leaderRole?.whenCommitted(offset(3), (isCommitted) => told.push(isCommitted));
+  const { highWatermark } = partition;
+  partition.stopLeading();
+  expect(told).toEqual([false]);
+  expect(partition.leaderRole).toBeUndefined();
+  expect(partition.highWatermark).toBe(highWatermark);
+});

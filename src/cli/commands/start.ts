@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { CliEnvironment } from "../context.ts";
+import { EXIT } from "../exit-codes.ts";
 import { Output } from "../output.ts";
 import { ParentWatch } from "../parent-watch.ts";
 import type { ConfigOptions } from "./config.ts";
@@ -41,7 +42,8 @@ export function addStartCommand(program: Command, environment: CliEnvironment): 
       } else {
         output.line(welcome(node));
       }
-      await node.finished;
+      const failure = await node.finished;
+      if (failure !== undefined) environment.exit(EXIT.FAILED);
     });
 }
 

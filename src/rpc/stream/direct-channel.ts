@@ -164,6 +164,7 @@ interface ConnectionDeps {
 class DirectConnection implements CallConnection {
   readonly #peer: string;
   readonly #session: ClientHttp2Session;
+  readonly #socket: Socket;
   readonly #clock: Clock;
   /** Bounds the making of the connection, later its closing. */
   #connectTimer: Timer;
@@ -180,6 +181,7 @@ class DirectConnection implements CallConnection {
     this.#peer = options.peer;
     this.#clock = deps.clock;
     const socket = options.createConnection?.() ?? connectTcp({ host: options.host, port: options.port });
+    this.#socket = socket;
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
     // First to hear of a refused or reset connection; streams learn of it only as a cancel.
@@ -290,7 +292,12 @@ class DirectConnection implements CallConnection {
     return this.#isRefused ? "refused" : "failed";
   }
 
+  /**
+   * A session that ended by itself waits for the other side to end the connection too: one that has frozen, or whose machine
+   * is gone, never does, and would keep this process from ending.
+   */
   #destroy(): void {
     if (!this.#session.destroyed) this.#session.destroy(undefined, constants.NGHTTP2_CANCEL);
+    this.#socket.destroy();
   }
 }

@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { createServer as createHttp2, type ServerHttp2Stream } from "node:http2";
-import { createServer, Socket, type AddressInfo, type Server } from "node:net";
+import { connect, createServer, Socket, type AddressInfo, type Server } from "node:net";
 
 import { afterEach, describe, expect, test } from "vitest";
 
+import { Deferred } from "../../../src/base/deferred.ts";
 import { RPC_CODES, type RpcStatus } from "../../../src/rpc/status.ts";
 import { DirectChannel, type DirectChannelOptions } from "../../../src/rpc/stream/direct-channel.ts";
 import { Recorder } from "../../contract/byte-stream.ts";
@@ -88,6 +89,28 @@ describe("a channel without a server", () => {
     expect(status.code).toBe(RPC_CODES.UNAVAILABLE);
     expect(status.message).toContain("pings");
   });
+});
+
+test("a channel that is closed lets go of a server that ends nothing", async () => {
+  const acknowledged = new Deferred<void>();
+  const frozen = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => undefined);
+    closers.push(() => socket.destroy());
+    // SETTINGS of 0 entries; then it reads and never ends its side.
+    socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+    socket.on("data", (piece) => {
+      if (piece.includes(Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]))) acknowledged.resolve();
+    });
+  });
+  const socket = connect({ host: "127.0.0.1", port: await listening(frozen) });
+  const channel = channelTo(1, { createConnection: () => socket });
+  const stream = new Recorder(channel.openStream("/test/Any"));
+  await acknowledged.promise;
+  const gone = once(socket, "close");
+  channel.close();
+  expect((await stream.closed).code).toBe(RPC_CODES.CANCELLED);
+  await gone;
+  expect(socket.destroyed).toBe(true);
 });
 
 describe("answers that are not gRPC", () => {
