@@ -171,7 +171,10 @@ export interface OffsetCommitSpec extends TopicPartitionRef {
 
 /** What a consumer tells besides records. */
 export interface ConsumerEvents {
-  /** Something failed and is tried again, or a position was reset. Errors that end the reading are thrown instead. */
+  /**
+   * Something failed and is tried again, or a position was reset. What a leader, a coordinator or a connection that goes
+   * elsewhere explains is told only when it has lasted for 5 s. Errors that end the reading are thrown instead.
+   */
   readonly error: LograftError;
   /** These partitions have given nothing for `stalledAfterMs` although there is something, or no broker leads them. */
   readonly stalled: { readonly partitions: readonly TopicPartitionRef[] };

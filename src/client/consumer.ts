@@ -31,7 +31,7 @@ const DEFAULT_CLOSE_TIMEOUT_MS = 30_000;
  * joined, before the first call that needs it.
  *
  * An iteration ends only by `close` (quietly), by its signal, or by an error that no retry can heal (both thrown); lost
- * connections, moved leaders and coordinators show as `error` events at most. One iteration or `run` at a time. A batch or
+ * connections, moved leaders and coordinators show as `error` events at most, when they last. One iteration or `run` at a time. A batch or
  * record counts as taken when it is handed out: a later iteration goes on behind it.
  *
  * In a group it counts as processed when the next one is asked for, or when its handler has returned. A loop that was left

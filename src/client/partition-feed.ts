@@ -17,6 +17,7 @@ import { Fetcher, type FetcherListener } from "./fetcher.ts";
 import type { GroupHost } from "./group-consumer.ts";
 import type { GroupPartition } from "./group-partition.ts";
 import type { PartitionReader } from "./partition-reader.ts";
+import { PassingTrouble } from "./passing-trouble.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { type BatchSource, TakenBatch } from "./taken-batch.ts";
 
@@ -39,6 +40,7 @@ export class PartitionFeed implements FetcherListener, BatchSource, GroupHost {
   readonly #ready = new Set<PartitionReader>();
   readonly #news: Emitter<{ readonly news: undefined }>;
   #wake = new Deferred<void>();
+  readonly #trouble = new PassingTrouble();
   #fatal: LograftError | undefined;
   #isClosed = false;
   /** Set once, for the member of a group. */
@@ -174,7 +176,8 @@ export class PartitionFeed implements FetcherListener, BatchSource, GroupHost {
 
   onRetriedError(error: LograftError): void {
     this.#context.logger.debug("a consumer tries again", { err: error });
-    this.emit("error", error);
+    const nowMs = this.#context.clock.monotonicMs();
+    if (this.#trouble.isWorthTelling(error, nowMs)) this.emit("error", error);
   }
 
   onFatal(error: LograftError): void {

@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { operationError } from "../../src/base/errors.ts";
+import { PassingTrouble } from "../../src/client/passing-trouble.ts";
+import { ProtocolError } from "../../src/model/error-code.ts";
+
+const moved = new ProtocolError("NOT_LEADER_OR_FOLLOWER", "another one leads");
+const lost = operationError("CONNECTION_FAILED", "it is gone", { retriable: true });
+
+test("a leader that moves is not worth telling, trouble that stays for five seconds is", () => {
+  const trouble = new PassingTrouble();
+  const told = [];
+  for (let nowMs = 0; nowMs <= 7000; nowMs += 1000)
+    told.push(trouble.isWorthTelling(nowMs % 2000 === 0 ? moved : lost, nowMs));
+  expect(told).toEqual([false, false, false, false, false, true, true, true]);
+});
+
+test("after two quiet seconds it is another trouble", () => {
+  const trouble = new PassingTrouble();
+  for (let nowMs = 0; nowMs < 5000; nowMs += 1000) expect(trouble.isWorthTelling(lost, nowMs)).toBe(false);
+  expect(trouble.isWorthTelling(lost, 6001)).toBe(false);
+  expect(trouble.isWorthTelling(lost, 8002)).toBe(false);
+});
+
+test("what no moving leader explains is told at once", () => {
+  const error = new ProtocolError("OFFSET_OUT_OF_RANGE", "it is gone");
+  expect(new PassingTrouble().isWorthTelling(error, 0)).toBe(true);
+});
