@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, parseAllDocuments } from "yaml";
 import { describe, expect, test } from "vitest";
 import { parseBrokerConfig } from "../../src/model/configs.ts";
+import { hasHelm, hasValidator, renderChart, schemaFaults } from "./deploy-tools.ts";
 import { readDeployFile, readYamlDocuments, readYamlFile, ROOT, settingsOf } from "./deploy-files.ts";
 
 interface Probe {
@@ -16,7 +17,10 @@ interface Container {
   readonly env: readonly {
     readonly name: string;
     readonly value?: string;
-    readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } };
+    readonly valueFrom?: {
+      readonly fieldRef?: { readonly fieldPath: string };
+      readonly secretKeyRef?: { readonly name: string; readonly key: string };
+    };
   }[];
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
   readonly startupProbe: Probe;
@@ -35,6 +39,7 @@ interface PodSpec {
 interface Manifest {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly data?: Readonly<Record<string, string>>;
   readonly spec: {
     readonly replicas?: number;
     readonly serviceName?: string;
@@ -53,6 +58,8 @@ interface Manifest {
 }
 
 const NAMESPACE = "shop";
+/** What is in every secret: a value for log.retention.bytes. */
+const SECRET = "1073741824";
 
 /** What the kubelet makes of the variables of the pod with that number. */
 function environmentOf({ env }: Container, podName: string, ordinal: number): Record<string, string> {
@@ -65,7 +72,8 @@ function environmentOf({ env }: Container, podName: string, ordinal: number): Re
   const values = new Map<string, string>();
   for (const { name, value, valueFrom } of env) {
     const field = valueFrom?.fieldRef?.fieldPath;
-    const text = field === undefined ? value : fields[field];
+    const secret = valueFrom?.secretKeyRef;
+    const text = secret === undefined ? (field === undefined ? value : fields[field]) : SECRET;
     if (text === undefined) throw new Error(`${name} has no value`);
     // Only what stands above it is known.
     values.set(
@@ -167,10 +175,11 @@ describe("the plain manifests", () => {
 });
 
 const CHART = "deploy/helm/lograft";
-const hasHelm = spawnSync("helm", ["version", "--short"]).status === 0;
-if (!hasHelm) {
+const missing = [...(hasHelm ? [] : ["helm"]), ...(hasValidator ? [] : ["kubectl-validate"])];
+if (missing.length > 0) {
   process.stderr.write(
-    "SKIPPED: there is no helm here, so the chart is not rendered; only its files are looked at\n",
+    `SKIPPED: there is no ${missing.join(" and no ")} here, so the chart and the manifests are only looked at, not ` +
+      `${hasHelm ? "held against the schemas of Kubernetes" : "rendered"}; see scripts/deploy-tools.mjs\n`,
   );
 }
 
@@ -219,7 +228,8 @@ describe("the chart", () => {
     expect(chartMajor * 1000 + chartMinor).toBeGreaterThanOrEqual((major ?? 0) * 1000 + (minor ?? 0));
   });
 
-  test.runIf(hasHelm).each([
+  /** Name, values, whether clients come from outside, and what is there beside. */
+  const renderings = [
     ["as it comes", [], false],
     [
       "with everything",
@@ -227,9 +237,31 @@ describe("the chart", () => {
         "external.enabled=true",
         "external.advertised=nodes.example.com:3109$(ORDINAL)",
         "serviceMonitor.enabled=true",
+        "serviceMonitor.labels.release=prometheus",
         "replicas=5",
         "voters=5",
         "config.log\\.retention\\.hours=72",
+        "secretConfig[0].key=log.retention.bytes",
+        "secretConfig[0].secret=s",
+        "secretConfig[0].secretKey=k",
+        "imagePullSecrets[0].name=registry",
+        "storage.className=fast",
+        "priorityClassName=high",
+        "podAnnotations.note=yes",
+        "podLabels.team=logs",
+        "nodeSelector.disk=local",
+        "tolerations[0].operator=Exists",
+        "serviceAccount.annotations.a=b",
+      ],
+      true,
+    ],
+    [
+      "by load balancers",
+      [
+        "external.enabled=true",
+        "external.type=LoadBalancer",
+        "external.advertised=$(POD_NAME).example.com:9094",
+        "external.annotations.a=b",
       ],
       true,
     ],
@@ -238,24 +270,70 @@ describe("the chart", () => {
       ["zones.enabled=false", "networkPolicy.enabled=false", "serviceAccount.create=false"],
       false,
     ],
-  ] as const)("renders %s to brokers that find one another", (_name, sets, hasOutside) => {
-    const rendered = execFileSync(
-      "helm",
-      [
-        "template",
-        "orders",
-        CHART,
-        "--namespace",
-        NAMESPACE,
-        ...sets.flatMap((set) => ["--set", set.replaceAll(",", "\\,")]),
-      ],
-      { cwd: ROOT, encoding: "utf8" },
-    );
-    const manifests = parseAllDocuments(rendered).flatMap((document) => {
+    ["for one broker", ["replicas=1", "voters=1"], false],
+  ] as const;
+
+  function rendered(
+    sets: readonly string[],
+  ): readonly { readonly manifest: Manifest; readonly text: string }[] {
+    return parseAllDocuments(renderChart(join(ROOT, CHART), NAMESPACE, sets)).flatMap((document) => {
       expect(document.errors).toEqual([]);
       const manifest = document.toJS() as Manifest | null;
-      return manifest === null ? [] : [manifest];
+      return manifest === null ? [] : [{ manifest, text: document.toString() }];
     });
-    checkBrokers(manifests, hasOutside);
+  }
+
+  test.runIf(hasHelm).each(renderings)(
+    "renders %s to brokers that find one another",
+    (_name, sets, hasOutside) => {
+      const manifests = rendered(sets).map(({ manifest }) => manifest);
+      checkBrokers(manifests, hasOutside);
+      const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+      expect(new Set(names).size).toBe(names.length);
+      const settings = manifests.find(({ kind }) => kind === "ConfigMap")?.data?.["server.properties"] ?? "";
+      expect(settings.includes("log.retention.hours=72")).toBe(hasOutside && sets.length > 5);
+    },
+  );
+
+  test.runIf(hasHelm && hasValidator).each(renderings)(
+    "rendered %s is what the schemas of Kubernetes want",
+    (_name, sets) => {
+      // A ServiceMonitor is not of Kubernetes itself.
+      const known = rendered(sets).filter(({ manifest }) => manifest.kind !== "ServiceMonitor");
+      expect(faultsOf(known.map(({ text }) => text).join("---\n"))).toBe("");
+    },
+  );
+
+  test.runIf(hasHelm).each([
+    ["replicas=zero", /replicas/],
+    ["voters=2", /voters/],
+    ["external.type=Ingress", /external/],
+    ["replicsa=3", /replicsa/],
+    ["external.enabled=true", /advertised/],
+    ["voters=5", /replicas/],
+  ])("refuses %s", (set, named) => {
+    expect(() => rendered([set])).toThrow(named);
   });
 });
+
+test.runIf(hasValidator).each(["lograft.yaml", "zones.yaml"])(
+  "kubernetes/%s is what the schemas of Kubernetes want",
+  (name) => {
+    expect(faultsOf(readDeployFile(`deploy/kubernetes/${name}`))).toBe("");
+    // A check that finds nothing wrong anywhere would be none.
+    expect(faultsOf(readDeployFile(`deploy/kubernetes/${name}`).replace("metadata:", "metdata:"))).not.toBe(
+      "",
+    );
+  },
+);
+
+function faultsOf(manifests: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "lograft-manifests-"));
+  try {
+    const file = join(folder, "manifests.yaml");
+    writeFileSync(file, manifests);
+    return schemaFaults(file);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
