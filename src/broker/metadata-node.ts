@@ -21,6 +21,7 @@ import type { Hello, RaftTransport } from "../quorum/raft-transport.ts";
 import type { AcceptedReplica, ReplicaInput } from "../replication/leader-endpoint.ts";
 import type { BrokerHealth } from "./broker-session.ts";
 import type { AcceptedSession, ControllerChannel } from "./controller-channel.ts";
+import { ClockCheck } from "./clock-check.ts";
 import { ControllerClient } from "./controller-client.ts";
 import { Membership } from "./membership.ts";
 import type { Registration } from "./membership.ts";
@@ -76,6 +77,7 @@ export class MetadataNode implements PeerEndpoint {
   readonly #publisher: MetadataPublisher;
   readonly #client: ControllerClient;
   readonly #membership: Membership;
+  readonly #clockCheck: ClockCheck;
   readonly #failure = new Deferred<Error>();
   /** Epoch that the controller here is active for. */
   #activeEpoch: number | undefined;
@@ -115,6 +117,13 @@ export class MetadataNode implements PeerEndpoint {
         onRefused: (error) => this.#failure.resolve(error),
       },
     );
+    const { transport } = deps;
+    this.#clockCheck = new ClockCheck({
+      nodeId: this.nodeId,
+      clock: deps.platform.clock,
+      logger: deps.logger,
+      ask: transport && ((endpoint, signal) => transport.hello(endpoint, quorum.selfHello(), signal)),
+    });
     // Its own failures are told here; nobody else owns this promise.
     void quorum.failure.then((error) => this.#failure.resolve(error));
     quorum.onRole((role) => this.#onRole(role));
@@ -231,6 +240,7 @@ export class MetadataNode implements PeerEndpoint {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#membership.close();
+    this.#clockCheck.close();
     this.controller.deactivate();
     await this.quorum.close();
   }
@@ -300,6 +310,7 @@ export class MetadataNode implements PeerEndpoint {
     this.#activeEpoch = activeEpoch;
     this.#client.roleChanged();
     this.#membership.roleChanged(role);
+    this.#clockCheck.roleChanged(role);
   }
 }
 

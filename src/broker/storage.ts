@@ -56,6 +56,7 @@ export async function openLogs(options: StorageOptions, deps: StorageDeps): Prom
       nodeId,
       ...(config.clusterId === undefined ? {} : { clusterId: config.clusterId }),
       defaultConfig: logConfigOf(effectiveTopicConfig(config, {}), config),
+      minFreeBytes: config.storageMinFreeBytes,
       maxOpenFiles: config.storageMaxOpenFiles,
       tailCacheBytes: config.storageCacheBytes,
       retentionIntervalMs: config.logRetentionCheckIntervalMs,

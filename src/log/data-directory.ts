@@ -59,7 +59,13 @@ export interface DirectoryListing {
  * @throws LograftError DATA_DIR_LOCKED, DATA_DIR_VERSION, METADATA_CORRUPT, CONFIG_INVALID, DISK_*.
  */
 export async function openDataDirectory(
-  options: { readonly dataDirectory: string; readonly nodeId: number; readonly clusterId?: string },
+  options: {
+    readonly dataDirectory: string;
+    readonly nodeId: number;
+    readonly clusterId?: string;
+    /** See `checkRoom`. Default 0. */
+    readonly minFreeBytes?: number;
+  },
   deps: { readonly disk: Disk; readonly logger: Logger; readonly random: Random },
 ): Promise<OpenedDirectory> {
   const { disk, logger, random } = deps;
@@ -68,6 +74,7 @@ export async function openDataDirectory(
   const lock = await disk.lock(`${dataDirectory}/${LOCK_FILE}`, `node ${nodeId}`);
   try {
     const directory = new DataDirectory(dataDirectory, { disk, logger });
+    await directory.checkRoom(options.minFreeBytes ?? 0);
     const meta = await directory.identify(nodeId, options.clusterId, random);
     const { partitions, deleted } = await directory.list();
     const logStarts = await directory.readCheckpoint(LOG_START_FILE);
@@ -98,6 +105,29 @@ export class DataDirectory {
     this.path = path;
     this.#disk = deps.disk;
     this.#logger = deps.logger;
+  }
+
+  /**
+   * A new directory needs so much free space. One with data in it is opened whatever there is: its broker lets others lead
+   * and can still delete, which is how room is made again. @throws LograftError DISK_FULL, not worth retrying.
+   */
+  async checkRoom(minFreeBytes: number): Promise<void> {
+    if (minFreeBytes === 0) return;
+    const freeBytes = await this.#disk.freeBytes(this.path);
+    if (freeBytes >= minFreeBytes) return;
+    const context = { directory: this.path, freeBytes, minFreeBytes };
+    const isNew = (await this.#disk.stat(`${this.path}/${META_FILE}`)) === undefined;
+    const freeMib = Math.floor(freeBytes / 2 ** 20);
+    const text = `${this.path} has ${freeMib} MiB free, less than storage.min.free.bytes = ${minFreeBytes}`;
+    if (!isNew) {
+      this.#logger.warn(`${text}; free space there, delete topics or shorten their retention`, context);
+      return;
+    }
+    throw operationError(
+      "DISK_FULL",
+      `${text}, too little to begin with; free space, choose another log.dirs or lower the setting`,
+      { context },
+    );
   }
 
   /**

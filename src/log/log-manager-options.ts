@@ -15,6 +15,8 @@ export interface LogManagerOptions {
   readonly nodeId: number;
   /** Refused when the directory belongs to another cluster; noted when it belongs to none yet. */
   readonly clusterId?: string;
+  /** Free space that a new directory needs. Default 0. */
+  readonly minFreeBytes?: number;
   /** For recovery at the start, before topic settings are known. */
   readonly defaultConfig: LogConfig;
   readonly limits?: Partial<LogLimits>;
@@ -50,7 +52,9 @@ export interface LogManagerOptions {
 }
 
 /** With what `LOG_MANAGER_DEFAULTS` says where nothing is said. */
-export type LogManagerSettings = Required<Omit<LogManagerOptions, "clusterId" | "limits" | "sabotage">> &
+export type LogManagerSettings = Required<
+  Omit<LogManagerOptions, "clusterId" | "limits" | "minFreeBytes" | "sabotage">
+> &
   Pick<LogManagerOptions, "sabotage">;
 
 /** Collaborators; the callbacks are the broker's. */

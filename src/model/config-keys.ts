@@ -319,6 +319,13 @@ export const BROKER_CONFIG_KEYS = {
     String(128 * MIB),
     "Memory for the newest records of all partitions, from which consumers at the end of a log are served.",
   ),
+  storageMinFreeBytes: configKey(
+    "storage.min.free.bytes",
+    sizeValue({ min: 0, max: LARGEST_BYTES }),
+    String(32 * MIB),
+    "Free space without which a broker does not begin in a new data directory. One whose directory has data starts with less, and says so. 0: begin with any.",
+    { since: "0.5.0" },
+  ),
   storageMaxOpenFiles: configKey(
     "storage.max.open.files",
     integerValue({ min: 16, max: INT32_MAX }),

@@ -12,6 +12,8 @@ export interface DiskFailure {
   /** The symbolic error number: "ENOSPC", "EIO". */
   readonly errno: string;
   readonly cause?: unknown;
+  /** What to do about it, where more is known than the error number says. */
+  readonly next?: string;
 }
 
 /**
@@ -22,11 +24,15 @@ export function diskError(action: DiskAction, failure: DiskFailure): LograftErro
   const { path, syscall, errno } = failure;
   const isFull = errno === "ENOSPC" || errno === "EDQUOT";
   const code = isFull && action !== "sync" ? "DISK_FULL" : FAILURE_CODES[action];
-  return operationError(code, `cannot ${action} ${path}: ${errno} (${syscall}); ${nextStep(action, errno)}`, {
-    context: { path, syscall, errno },
-    retriable: code === "DISK_FULL",
-    ...(failure.cause === undefined ? {} : { cause: failure.cause }),
-  });
+  return operationError(
+    code,
+    `cannot ${action} ${path}: ${errno} (${syscall}); ${failure.next ?? nextStep(action, errno)}`,
+    {
+      context: { path, syscall, errno },
+      retriable: code === "DISK_FULL",
+      ...(failure.cause === undefined ? {} : { cause: failure.cause }),
+    },
+  );
 }
 
 /** True for a disk error whose cause was this error number, such as "ENOENT". */

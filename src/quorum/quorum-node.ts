@@ -231,6 +231,7 @@ export class QuorumNode {
       voters: voters.flatMap(({ id }) => this.#book.describe(id) ?? []),
       leader: leader === undefined ? undefined : this.#book.describe(leader),
       epoch: term,
+      wallClockMs: Math.max(0, Math.floor(this.#deps.platform.clock.wallMs())),
     };
   }
 

@@ -15,6 +15,8 @@ export interface Hello {
   /** The leader it follows, or itself. */
   readonly leader: PeerAddress | undefined;
   readonly epoch: number;
+  /** Its wall clock as it said this, in ms since 1970. Left out by releases up to 0.4.0. */
+  readonly wallClockMs?: number;
 }
 
 /** How the quorum reaches other nodes. The other direction is `QuorumNode.receive` and `QuorumNode.hello`. */

@@ -20,6 +20,7 @@ export interface NodeHello {
   readonly voters: readonly PeerAddress[];
   readonly leader: PeerAddress | undefined;
   readonly epoch: number;
+  readonly wallClockMs?: number;
 }
 
 /** A node to send; founding voters have no directory id yet. */
@@ -49,6 +50,7 @@ export function encodeNodeHello(hello: NodeHelloInput): Uint8Array[] {
   for (const voter of hello.voters) writePeer(6, voter);
   if (hello.leader !== undefined) writePeer(7, hello.leader);
   writer.uint(8, hello.epoch);
+  if (hello.wallClockMs !== undefined) writer.uint(9, hello.wallClockMs);
   return writer.finish();
 }
 
@@ -63,6 +65,7 @@ export function decodeNodeHello(message: Buffer): NodeHello {
   let clusterId: string | undefined;
   let leader: PeerAddress | undefined;
   let epoch = 0;
+  let wallClockMs: number | undefined;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     switch (tag) {
       case 8:
@@ -89,11 +92,15 @@ export function decodeNodeHello(message: Buffer): NodeHello {
       case 64:
         epoch = reader.uint64();
         break;
+      case 72:
+        wallClockMs = reader.uint64();
+        break;
       default:
         reader.skip(tag);
     }
   }
-  return { nodeId: node, directoryId, endpoint, clusterId, foundingVoters, voters, leader, epoch };
+  const clock = wallClockMs === undefined ? {} : { wallClockMs };
+  return { nodeId: node, directoryId, endpoint, clusterId, foundingVoters, voters, leader, epoch, ...clock };
 }
 
 function writePeer(field: number, peer: PeerNodeInput): void {

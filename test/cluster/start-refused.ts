@@ -5,8 +5,12 @@ import { CLI_ENTRY } from "../../src/chaos/broker-process.ts";
 /** Runs `lograft start` where it is expected to refuse. Resolves with the exit code and what was printed. */
 export async function startRefused(
   args: readonly string[],
+  user: { readonly uid?: number; readonly gid?: number } = {},
 ): Promise<{ readonly code: number | null; readonly text: string }> {
-  const child = spawn(process.execPath, [CLI_ENTRY, "start", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [CLI_ENTRY, "start", ...args], {
+    ...user,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let [printed, said] = ["", ""];
   child.stderr.setEncoding("utf8").on("data", (piece: string) => {
     said += piece;

@@ -23,6 +23,7 @@ codecContract({
     voters: fc.array(peer, { maxLength: 5 }),
     leader: fc.option(peer, { nil: undefined }),
     epoch: uint64,
+    wallClockMs: uint64.map((ms) => Math.max(1, ms)),
   }),
   encode: encodeNodeHello,
   decode: decodeNodeHello,
@@ -43,6 +44,10 @@ test("a founding voter without a directory id is sent with an empty one", () => 
   const foundingVoters = [{ nodeId: nodeId(2), endpoint: "b:2" }];
   const message = Buffer.concat(encodeNodeHello({ ...EMPTY, foundingVoters }));
   expect(decodeNodeHello(message).foundingVoters).toEqual([{ nodeId: 2, directoryId: "", endpoint: "b:2" }]);
+});
+
+test("a hello of a release that says nothing of its clock has none", () => {
+  expect(decodeNodeHello(Buffer.concat(encodeNodeHello(EMPTY)))).toEqual(EMPTY);
 });
 
 test("a negative node id, and more voters than any quorum has, are refused", () => {

@@ -51,12 +51,15 @@ export async function effectiveConfig(
   const parsed = parseBrokerConfig(new Map([...settings].map(([key, setting]) => [key, setting.value])));
   if (!parsed.ok) {
     const lines = parsed.errors.map(
-      (error) => `  ${settings.get(error.key)?.origin ?? error.key}: ${error.message}`,
+      (error) => `${settings.get(error.key)?.origin ?? error.key}: ${error.message}`,
     );
-    throw operationError(
-      "CONFIG_INVALID",
-      `the configuration is not valid:\n${lines.join("\n")}\nSee docs/config.md, or: lograft config print`,
-    );
+    const next = "see docs/config.md, or: lograft config print";
+    const [only = ""] = lines;
+    const text =
+      lines.length === 1
+        ? `${only}${only.endsWith("?") ? " " : "; "}${next}`
+        : ["the configuration is not valid:", ...lines, next].join("\n  ");
+    throw operationError("CONFIG_INVALID", text);
   }
   return { parsed, settings };
 }

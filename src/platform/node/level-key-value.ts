@@ -7,6 +7,7 @@ import { SerialQueue } from "../../base/serial-queue.ts";
 import type { KeyValueOperation, KeyValueRange, KeyValueStore } from "../key-value.ts";
 import { refuseDamagedLogs } from "./level-log-check.ts";
 import { NodeDisk } from "./node-disk.ts";
+import { accessAdvice } from "./path-owner.ts";
 
 /** Batches that may wait for the one being written; a caller that waits for its own never comes near. */
 const MAX_WAITING_BATCHES = 1024;
@@ -180,9 +181,14 @@ function openError(path: string, error: unknown): LograftError {
       { context: { path }, cause: error },
     );
   }
+  // LevelDB tells which of its files it was.
+  const refusedPath = /IO error: (.+): Permission denied/.exec(errorMessage(cause))?.[1];
+  const advice =
+    (refusedPath === undefined ? undefined : accessAdvice(refusedPath, "open")) ??
+    "check permissions and the device";
   return operationError(
     "DISK_READ_FAILED",
-    `cannot open the store ${path}: ${errorMessage(cause)}; check permissions and the device, and do not repair it by hand`,
+    `cannot open the store ${path}: ${errorMessage(cause)}; ${advice}, and do not repair it by hand`,
     { context: { path, ...(reason === undefined ? {} : { reason }) }, cause: error },
   );
 }
