@@ -15,6 +15,7 @@ import type { BrokerConfig, ParsedBrokerConfig } from "./model/configs.ts";
 import { GrpcControllerChannel } from "./peer/grpc-controller-channel.ts";
 import { GrpcLeaderEndpoint } from "./peer/grpc-leader-endpoint.ts";
 import { GrpcRaftTransport } from "./peer/grpc-raft-transport.ts";
+import { NodeHostFacts } from "./platform/node/node-host-facts.ts";
 import { createNodePlatform } from "./platform/node/node-platform.ts";
 import { NodeProcessStats } from "./platform/node/node-process-stats.ts";
 import { packageVersion } from "./platform/node/package-version.ts";
@@ -147,7 +148,13 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
   const logLevels = new LogLevelControl({ levels, logger });
   const server = await Server.start(
     { listeners, config, isDirectOnly },
-    { broker, clock: platform.clock, logger: componentLogger(logger, "server"), logLevels },
+    {
+      broker,
+      host: new NodeHostFacts(),
+      clock: platform.clock,
+      logger: componentLogger(logger, "server"),
+      logLevels,
+    },
   );
   opened.add(() => server.close({ graceMs: FAREWELL_MS }));
   connections["client"] = () => server.connectionCount;

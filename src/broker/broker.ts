@@ -221,6 +221,12 @@ export class Broker implements AsyncDisposable {
     return this.#parts.logs;
   }
 
+  /** Free space for this process where the data directory is. @throws LograftError DISK_READ_FAILED. */
+  freeDiskBytes(): Promise<number> {
+    const [directory = "."] = this.#config.config.logDirs;
+    return this.#platform.disk.freeBytes(directory);
+  }
+
   /** What a client needs to find its way; creates missing topics when the call and the configuration allow it. */
   metadata(call: MetadataCall): Promise<ClusterMetadata> {
     return this.#gate.run(() => this.#parts.clientMetadata.metadata(call));

@@ -29,7 +29,7 @@ export const EXIT_MEANINGS: Readonly<Record<ExitCode, string>> = {
   5: "not authenticated or not allowed",
   6: "unavailable: no connection, no leader or no time left; worth retrying",
   7: "partly failed: of several things some were done",
-  8: "a check failed: `cluster health` found trouble, `log verify` or `log dump` found damage, `chaos run` or `chaos check` a violation, `group wait-for-lag` a lag that did not shrink in time",
+  8: "a check failed: `cluster health` or `doctor` found trouble, `log verify` or `log dump` found damage, `chaos run` or `chaos check` a violation, `group wait-for-lag` a lag that did not shrink in time",
   78: "the data directory is of another version of lograft",
   130: "interrupted by SIGINT (Ctrl-C)",
   143: "interrupted by SIGTERM",

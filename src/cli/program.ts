@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandAdder>>> = {
   consume: async () => (await import("./commands/consume.ts")).addConsumeCommand,
   group: async () => (await import("./commands/group.ts")).addGroupCommands,
   log: async () => (await import("./commands/log.ts")).addLogCommands,
+  doctor: async () => (await import("./commands/doctor.ts")).addDoctorCommand,
   chaos: async () => (await import("./commands/chaos.ts")).addChaosCommands,
   bench: async () => (await import("./commands/bench.ts")).addBenchCommands,
   config: async () => (await import("./commands/config.ts")).addConfigCommands,

@@ -10,6 +10,7 @@ import type {
   ElectedLeader,
   FeatureLevel,
   LogLevelChange,
+  NodeDetails,
   PartitionReassignment,
   PartitionState,
   QuorumDetails,
@@ -43,6 +44,20 @@ export class ClusterAdmin {
   async describeCluster(options: AddressedOptions = {}): Promise<ClusterDetails> {
     const cluster = await this.#calls.askAt(options.address, "DescribeCluster", {}, options);
     return { ...cluster, answeredBy: answered(cluster.answeredBy, "DescribeCluster") };
+  }
+
+  /** What a broker says of itself. @throws ProtocolError UNSUPPORTED_VERSION of releases up to 0.4.0. */
+  async describeNode(options: AddressedOptions = {}): Promise<NodeDetails> {
+    const node = await this.#calls.askAt(options.address, "DescribeNode", {}, options);
+    const { userId, diskFreeBytes, openFiles, openFilesLimit, httpPort } = node;
+    return {
+      ...node,
+      userId: known(userId),
+      diskFreeBytes: known(diskFreeBytes),
+      openFiles: known(openFiles),
+      openFilesLimit: known(openFilesLimit),
+      httpPort: known(httpPort),
+    };
   }
 
   /** Voters and observers of the metadata log: the leader's view, or without one that of the broker asked. */
@@ -199,6 +214,11 @@ export class ClusterAdmin {
     const { feature } = await this.#calls.change("UpdateFeature", request, options);
     return answered(feature, "UpdateFeature");
   }
+}
+
+/** The wire has -1 for what is not known. */
+function known(value: number): number | undefined {
+  return value < 0 ? undefined : value;
 }
 
 function reassigned({ topic, partition, errorCode, errorMessage }: ReassignmentResult): ReassignedPartition {

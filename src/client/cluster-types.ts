@@ -58,6 +58,42 @@ export interface ClusterDetails {
   };
 }
 
+/** What a broker says of itself: its process, its machine, its clock. Sizes in bytes. */
+export interface NodeDetails {
+  readonly nodeId: number;
+  /** Of lograft. */
+  readonly version: string;
+  /** Of Node.js, such as "v24.1.0". */
+  readonly nodeVersion: string;
+  /** As it answered, in ms since 1970. */
+  readonly wallClockMs: number;
+  /** When its process began, by that clock. */
+  readonly startedMs: number;
+  readonly processId: number;
+  /** Undefined: its system has no such thing. */
+  readonly userId: number | undefined;
+  readonly hostName: string;
+  readonly dataDirectory: string;
+  /** Undefined: it cannot tell. */
+  readonly diskFreeBytes: number | undefined;
+  readonly residentBytes: number;
+  readonly heapUsedBytes: number;
+  /** To which V8 lets the heap grow. */
+  readonly heapLimitBytes: number;
+  /** What the process may use: the limit of its container, else all that the machine has. */
+  readonly memoryBytes: number;
+  /** Undefined: its system does not tell. */
+  readonly openFiles: number | undefined;
+  /** Undefined: its system does not tell, or sets none. */
+  readonly openFilesLimit: number | undefined;
+  /** As configured; 0: any free one; undefined: it has none. */
+  readonly httpPort: number | undefined;
+  /** The name of the listener that the question came in on. */
+  readonly listener: string;
+  /** What clients are told of this broker, by listener. */
+  readonly listeners: readonly { readonly name: string; readonly host: string; readonly port: number }[];
+}
+
 /** A replica of the metadata log. */
 export interface QuorumReplica {
   readonly nodeId: number;

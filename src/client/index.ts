@@ -58,6 +58,7 @@ export type {
   ElectedLeader,
   FeatureLevel,
   LogLevelChange,
+  NodeDetails,
   PartitionReassignment,
   PartitionState,
   QuorumDetails,

@@ -49,6 +49,7 @@ import type {
   MetadataRequest,
   MetadataResponse,
 } from "../rpc/messages.ts";
+import type { DescribeNodeRequest, DescribeNodeResponse } from "../rpc/node-messages.ts";
 import type { ByteStream } from "../rpc/stream/byte-stream.ts";
 
 /** The calls with one request and one answer that the SDK makes: request and response by method. */
@@ -83,6 +84,7 @@ export interface UnaryMethods {
     readonly request: DescribeClusterRequest;
     readonly response: DescribeClusterResponse;
   };
+  readonly DescribeNode: { readonly request: DescribeNodeRequest; readonly response: DescribeNodeResponse };
   readonly DescribeQuorum: {
     readonly request: DescribeQuorumRequest;
     readonly response: DescribeQuorumResponse;
@@ -180,6 +182,7 @@ export const UNARY_SERVICES: {
   DeleteRecords: "AdminService",
   DescribeBrokerConfig: "AdminService",
   DescribeCluster: "AdminService",
+  DescribeNode: "AdminService",
   DescribeQuorum: "AdminService",
   AddVoter: "AdminService",
   RemoveVoter: "AdminService",

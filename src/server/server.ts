@@ -4,6 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Broker } from "../broker/broker.ts";
 import type { BrokerConfig } from "../model/configs.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { HostFacts } from "../platform/host-facts.ts";
 import { FETCH_METHOD, PRODUCE_METHOD } from "../rpc/method-names.ts";
 import { DirectServer } from "../rpc/stream/direct-server.ts";
 import { Draining } from "./grpc/draining.ts";
@@ -68,6 +69,7 @@ export class Server {
     options: ServerOptions,
     deps: {
       readonly broker: Broker;
+      readonly host: HostFacts;
       readonly clock: Clock;
       readonly logger: Logger;
       readonly logLevels: LogLevelControl;

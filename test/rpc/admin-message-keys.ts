@@ -1,4 +1,5 @@
 import type * as admin from "../../src/rpc/admin-messages.ts";
+import type { DescribeNodeResponse, NodeListener } from "../../src/rpc/node-messages.ts";
 
 /** All keys of a message type; the compiler refuses a name too few or too many. */
 export type Keys<T> = Readonly<Record<keyof T, 1>>;
@@ -101,6 +102,28 @@ const brokerDescription: Keys<admin.BrokerDescription> = {
 };
 const featureDescription: Keys<admin.FeatureDescription> = { name: 1, level: 1, min: 1, max: 1 };
 const metadataPosition: Keys<admin.MetadataPosition> = { nodeId: 1, metadataOffset: 1, stateHash: 1 };
+const describeNodeResponse: Keys<DescribeNodeResponse> = {
+  nodeId: 1,
+  version: 1,
+  nodeVersion: 1,
+  wallClockMs: 1,
+  startedMs: 1,
+  processId: 1,
+  userId: 1,
+  hostName: 1,
+  dataDirectory: 1,
+  diskFreeBytes: 1,
+  residentBytes: 1,
+  heapUsedBytes: 1,
+  heapLimitBytes: 1,
+  memoryBytes: 1,
+  openFiles: 1,
+  openFilesLimit: 1,
+  httpPort: 1,
+  listener: 1,
+  listeners: 1,
+};
+const nodeListener: Keys<NodeListener> = { name: 1, host: 1, port: 1 };
 const describeQuorumResponse: Keys<admin.DescribeQuorumResponse> = {
   leaderId: 1,
   epoch: 1,
@@ -203,6 +226,9 @@ export const ADMIN_MESSAGES: Readonly<Record<string, object>> = {
   BrokerDescription: brokerDescription,
   FeatureDescription: featureDescription,
   MetadataPosition: metadataPosition,
+  DescribeNodeRequest: {},
+  DescribeNodeResponse: describeNodeResponse,
+  NodeListener: nodeListener,
   DescribeQuorumRequest: {},
   DescribeQuorumResponse: describeQuorumResponse,
   QuorumReplica: quorumReplica,

@@ -162,6 +162,11 @@ export const importExceptions: readonly ImportException[] = [
     reason: "the defaults of a client that is given no clock and no random",
   },
   { file: "cli/main.ts", imports: "platform/node", reason: "tells V8 what a process of buffers needs" },
+  ...["platform", "platform/node"].map((imports) => ({
+    file: "cli/doctor/machine.ts",
+    imports,
+    reason: "tells of this very machine, as a broker on it tells of its own",
+  })),
   {
     file: "cli/commands/log.ts",
     imports: "platform/node",

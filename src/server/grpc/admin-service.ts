@@ -1,5 +1,4 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
-import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import { errorCodeOf } from "../../model/error-code.ts";
 import { topicIdToBytes } from "../../model/ids.ts";
@@ -8,18 +7,16 @@ import type * as admin from "../../rpc/admin-messages.ts";
 import type { LogLevelControl } from "../log-level-control.ts";
 import { clusterMethods } from "./cluster-service.ts";
 import { logLevelMethods } from "./log-level-methods.ts";
+import { nodeMethods } from "./node-service.ts";
+import type { NodeMethodsDeps } from "./node-service.ts";
 import { unary } from "./unary.ts";
 
 type TopicResult = Awaited<ReturnType<Broker["createPartitions"]>>;
 
 /** `AdminService`: topics and configurations, and the cluster by `clusterMethods`. */
-export function adminMethods(deps: {
-  readonly broker: Broker;
-  readonly logger: Logger;
-  /** The name of the listener that the calls come in on. */
-  readonly listener: string;
-  readonly logLevels: LogLevelControl;
-}): UntypedServiceImplementation {
+export function adminMethods(
+  deps: NodeMethodsDeps & { readonly logLevels: LogLevelControl },
+): UntypedServiceImplementation {
   const { broker } = deps;
   return {
     CreateTopics: unary<admin.CreateTopicsRequest, admin.CreateTopicsResponse>(async (request) => {
@@ -95,6 +92,7 @@ export function adminMethods(deps: {
       deps,
     ),
     ...logLevelMethods({ nodeId: broker.nodeId, logLevels: deps.logLevels, logger: deps.logger }),
+    ...nodeMethods(deps),
     ...clusterMethods({ cluster: broker.cluster, logger: deps.logger, listener: deps.listener }),
   };
 }

@@ -6,6 +6,7 @@ import type { Logger } from "../../base/logger.ts";
 import type { Broker } from "../../broker/broker.ts";
 import type { BrokerConfig } from "../../model/configs.ts";
 import type { Clock } from "../../platform/clock.ts";
+import type { HostFacts } from "../../platform/host-facts.ts";
 import { loadProto, protoService, withPassThrough } from "../../rpc/load-proto.ts";
 import { RequestIds } from "../../rpc/request-id.ts";
 import type { StreamHandler } from "../../rpc/stream/byte-stream.ts";
@@ -54,6 +55,7 @@ export class GrpcServer {
     options: GrpcServerOptions,
     deps: {
       readonly broker: Broker;
+      readonly host: HostFacts;
       readonly clock: Clock;
       readonly logger: Logger;
       readonly logLevels: LogLevelControl;
@@ -87,9 +89,10 @@ export class GrpcServer {
       withPassThrough(protoService(CLIENT_SERVICE), ["Produce", "Fetch"]),
       withRequestIds(clientMethods, ids),
     );
+    const { config } = options;
     this.#server.addService(
       protoService(ADMIN_SERVICE),
-      withRequestIds(metered(adminMethods({ ...deps, listener }), meter), ids),
+      withRequestIds(metered(adminMethods({ ...deps, config, listener }), meter), ids),
     );
     const groupMethods: UntypedServiceImplementation = {
       ...metered(groupUnaryMethods({ ...deps, listener }), meter),
