@@ -7,6 +7,7 @@ import { InvariantError } from "../base/assert.ts";
 import { errorMessage } from "../base/errors.ts";
 import { applyEngineFlags } from "../platform/node/engine-flags.ts";
 import type { CliEnvironment } from "./context.ts";
+import { COMPLETE_COMMAND } from "./completion-scripts.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { interruptedCode, Interruption } from "./interruption.ts";
@@ -25,6 +26,7 @@ export async function runCli(
       code = wanted;
     },
   };
+  if (args[0] === COMPLETE_COMMAND) return completeLine(args.slice(1), surroundings);
   const program = await buildProgram(surroundings, args[0]);
   overrideExits(program);
   try {
@@ -40,6 +42,19 @@ export async function runCli(
     if (error instanceof InvariantError) environment.stderr.write(`${error.stack ?? ""}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** Prints what the last word of a line can become, for the scripts of `completion`. Never fails. */
+async function completeLine(words: readonly string[], environment: CliEnvironment): Promise<ExitCode> {
+  const { completions } = await import("./completion.ts");
+  const { clusterNames } = await import("./cluster-names.ts");
+  // While the command itself is typed, all of them are candidates.
+  const program = await buildProgram(environment, words.length > 1 ? words[0] : undefined);
+  const names = clusterNames(words, environment.env, environment.signal);
+  for (const { text, description } of await completions(program, words, names)) {
+    environment.stdout.write(`${printable(text)}\t${description}\n`);
+  }
+  return EXIT.DONE;
 }
 
 /** What went wrong first: closing things after a failure may fail too, and hides it. */

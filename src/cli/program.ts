@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandAdder>>> = {
   chaos: async () => (await import("./commands/chaos.ts")).addChaosCommands,
   bench: async () => (await import("./commands/bench.ts")).addBenchCommands,
   config: async () => (await import("./commands/config.ts")).addConfigCommands,
+  completion: async () => (await import("./commands/completion.ts")).addCompletionCommand,
   shims: async () => (await import("./commands/shims.ts")).addShimsCommands,
   "kafka-topics": async () => (await import("./commands/kafka-topics.ts")).addKafkaTopicsCommand,
   "kafka-console-producer": async () =>

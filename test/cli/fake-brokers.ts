@@ -15,7 +15,12 @@ import type {
   ReplicaDescription,
 } from "../../src/broker/cluster-view.ts";
 import type { LograftError } from "../../src/base/errors.ts";
-import type { DescribeTopicsRequest, DescribeTopicsResponse } from "../../src/rpc/admin-messages.ts";
+import type {
+  DescribeTopicsRequest,
+  DescribeTopicsResponse,
+  ListTopicsRequest,
+  ListTopicsResponse,
+} from "../../src/rpc/admin-messages.ts";
 import { protoService } from "../../src/rpc/load-proto.ts";
 import type { MetadataRequest, MetadataResponse, PartitionMetadata } from "../../src/rpc/messages.ts";
 import { clusterMethods } from "../../src/server/grpc/cluster-service.ts";
@@ -137,6 +142,7 @@ export class FakeBrokers implements AsyncDisposable {
         ({ names }) => this.#describeTopics(names),
         { logger },
       ),
+      ListTopics: unary<ListTopicsRequest, ListTopicsResponse>(() => this.#listTopics(), { logger }),
     });
     server.addService(protoService("lograft.v1.ClientService"), {
       Metadata: unary<MetadataRequest, MetadataResponse>((request) => this.#metadata(request), { logger }),
@@ -283,6 +289,18 @@ export class FakeBrokers implements AsyncDisposable {
       features: {},
       maxBatchBytes: 1 << 20,
     };
+  }
+
+  #listTopics(): ListTopicsResponse {
+    const topicId = Buffer.alloc(16, 1);
+    const topics = Object.entries(this.topics).map(([name, partitions]) => ({
+      name,
+      topicId,
+      partitions: partitions.length,
+      replicationFactor: partitions[0]?.replicas.length ?? 0,
+      isInternal: false,
+    }));
+    return { topics };
   }
 
   #describeTopics(names: readonly string[]): DescribeTopicsResponse {

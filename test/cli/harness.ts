@@ -1,4 +1,5 @@
 import { Readable, Writable } from "node:stream";
+import type { CliEnvironment } from "../../src/cli/context.ts";
 import { runCli } from "../../src/cli/main.ts";
 
 /** What a run of the CLI left behind. */
@@ -29,6 +30,19 @@ export async function cli(args: readonly string[], input: CliInput = {}): Promis
     signal: input.signal ?? new AbortController().signal,
   });
   return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** Surroundings for a command tree that is looked at and not run. */
+export function environment(): CliEnvironment {
+  const stream = new CapturedStream() as unknown as NodeJS.WriteStream;
+  return {
+    env: {},
+    stdout: stream,
+    stderr: stream,
+    stdin: Readable.from([]) as unknown as NodeJS.ReadStream,
+    signal: new AbortController().signal,
+    exit: () => undefined,
+  };
 }
 
 /** Keeps what is written. */
