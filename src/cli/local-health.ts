@@ -25,7 +25,7 @@ export interface LocalHealth {
 }
 
 /** Larger than any list of checks. */
-const MAX_BODY_BYTES = 64 * 1024;
+const DEFAULT_MAX_BYTES = 64 * 1024;
 const DEFAULT_PORT = "8080";
 
 /**
@@ -54,9 +54,15 @@ export function localAddress(
 /** One GET. @throws LograftError CONNECTION_FAILED, TIMEOUT (both retriable); the reason of `signal`. */
 export function askLocal(
   at: { readonly host: string; readonly port: number; readonly path: string },
-  options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  options: {
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal;
+    /** A longer answer is an error. Default 64 KiB. */
+    readonly maxBytes?: number;
+  },
 ): Promise<LocalAnswer> {
   const { host, port } = at;
+  const { maxBytes = DEFAULT_MAX_BYTES } = options;
   const where = `${host}:${port}`;
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
@@ -69,7 +75,7 @@ export function askLocal(
       let sizeBytes = 0;
       response.on("data", (chunk: Buffer) => {
         sizeBytes += chunk.length;
-        if (sizeBytes <= MAX_BODY_BYTES) chunks.push(chunk);
+        if (sizeBytes <= maxBytes) chunks.push(chunk);
         else asked.destroy(new Error("the answer is too long for that of a broker"));
       });
       response.on("error", fail);

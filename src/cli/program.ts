@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandAdder>>> = {
   group: async () => (await import("./commands/group.ts")).addGroupCommands,
   log: async () => (await import("./commands/log.ts")).addLogCommands,
   doctor: async () => (await import("./commands/doctor.ts")).addDoctorCommand,
+  debug: async () => (await import("./commands/debug.ts")).addDebugCommands,
   chaos: async () => (await import("./commands/chaos.ts")).addChaosCommands,
   bench: async () => (await import("./commands/bench.ts")).addBenchCommands,
   config: async () => (await import("./commands/config.ts")).addConfigCommands,
