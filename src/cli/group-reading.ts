@@ -3,9 +3,6 @@ import type { CliContext } from "./context.ts";
 import { printBatch } from "./print-batch.ts";
 import type { PrintableRecord } from "./record-format.ts";
 
-/** Of a coordinator that reads its log. Some are part of a group's first use and of each failover; more are news. */
-const USUAL_LOADS = 5;
-
 /** What a member of a group prints. */
 export interface GroupReading {
   readonly groupId: string;
@@ -39,9 +36,7 @@ export async function readGroup(context: CliContext, reading: GroupReading): Pro
   const names = topics.filter((topic) => typeof topic === "string");
   if (names.length > 0) await context.client.admin().describeTopics(names, { signal });
   let lastNote = "";
-  let loads = 0;
-  consumer.on("error", ({ code, message }) => {
-    if (code === "COORDINATOR_LOAD_IN_PROGRESS" && ++loads <= USUAL_LOADS) return;
+  consumer.on("error", ({ message }) => {
     if (message !== lastNote) context.output.note(`lograft: ${message}`);
     lastNote = message;
   });
