@@ -131,7 +131,12 @@ export async function startNode(parsed: ParsedBrokerConfig, options: StartNodeOp
       : connectPeers(platform, componentLogger(logger, "peer"), () => broker.peer);
   if (outbound !== undefined) opened.add(() => outbound.close());
   const broker = await Broker.open(
-    { config: parsed, peerEndpoint: peerEndpointOf(config), diskReserveBytes: DISK_RESERVE_BYTES },
+    {
+      config: parsed,
+      peerEndpoint: peerEndpointOf(config),
+      diskReserveBytes: DISK_RESERVE_BYTES,
+      checksClock: true,
+    },
     { platform, logger, ...outbound?.ports },
   );
   opened.add(() => broker.close());

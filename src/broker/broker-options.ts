@@ -62,6 +62,11 @@ export interface BrokerOptions {
   readonly limits?: PartitionLimits;
   /** Room that is kept on the disk for metadata that must be written when it is full. Default 0. */
   readonly diskReserveBytes?: number;
+  /**
+   * Whether the clock is held against each controller's. Default false: simulated clocks differ on purpose, and a question
+   * more would change what the seeds of a simulation do.
+   */
+  readonly checksClock?: boolean;
   readonly sabotage?: BrokerSabotage;
 }
 

@@ -238,6 +238,7 @@ function openNode(
       onChange,
       onContactLost,
       isDiskFull,
+      checksClock: options.checksClock ?? false,
       acceptReplica: (stream) => senders.accept(stream),
       health: new ServingHealth({ clock: platform.clock, syncs: () => logs.resources.syncs.stats }),
     },

@@ -51,6 +51,8 @@ export interface MetadataNodeDeps {
   readonly isDiskFull?: () => boolean;
   /** `isContactLost` has become true: called once each time, at that moment. Left out: nobody asks for it here. */
   readonly onContactLost?: () => void;
+  /** The clock is held against each controller's. Left out: it is not. */
+  readonly checksClock?: boolean;
   /** Serves a follower's stream. Left out: this node leads no partition, and tells so whoever comes. */
   readonly acceptReplica?: (stream: AcceptedReplica) => ReplicaInput;
 }
@@ -117,7 +119,7 @@ export class MetadataNode implements PeerEndpoint {
         onRefused: (error) => this.#failure.resolve(error),
       },
     );
-    const { transport } = deps;
+    const transport = deps.checksClock === true ? deps.transport : undefined;
     this.#clockCheck = new ClockCheck({
       nodeId: this.nodeId,
       clock: deps.platform.clock,

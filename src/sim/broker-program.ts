@@ -75,6 +75,8 @@ function brokerConfig(
   const parsed = parseBrokerConfig({
     "node.id": String(index + 1),
     "log.dirs": DATA_DIRECTORY,
+    // Simulated disks are small.
+    "storage.min.free.bytes": "0",
     // Nobody listens there: it only says that there are peers.
     listeners: "CLIENT://:9092,PEER://:9093",
     ...(founders.length > 0
