@@ -68,6 +68,9 @@ export const rocketmqPeer: Peer = {
           `storePathRootDir=${join(directory, "data")}`,
           `storePathCommitLog=${join(directory, "data", "commitlog")}`,
           "autoCreateTopicEnable=true",
+          // By default it refuses what waited for 200 ms: here a client waits instead, as it does for the others.
+          "waitTimeMillsInSendQueue=10000",
+          "osPageCacheBusyTimeOutMills=10000",
           // By default it refuses on a disk that is three quarters full, whoever filled it.
           "diskMaxUsedSpaceRatio=95",
         ];
