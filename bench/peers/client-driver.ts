@@ -40,6 +40,7 @@ interface Waiting {
 export class ClientDriver {
   readonly #process: OwnedProcess;
   #waiting: Waiting | undefined;
+  #isGivenUp = false;
 
   constructor(name: string, call: ProgramCall, logPath: string) {
     this.#process = new OwnedProcess({ name, call, logPath, pipes: true });
@@ -60,8 +61,9 @@ export class ClientDriver {
     return this.#process.pid;
   }
 
+  /** False from the moment on when it was given up. */
   get isRunning(): boolean {
-    return this.#process.isRunning;
+    return !this.#isGivenUp && this.#process.isRunning;
   }
 
   /** One command at a time. @throws what the client answers; when it ends, or has not answered in time: it is killed then. */
@@ -79,6 +81,7 @@ export class ClientDriver {
     this.tell([command, ...words].join(" "));
     const timer = setTimeout(() => {
       this.#settle(({ reject }) => reject(new Error(`no answer to "${command}" in ${options.timeoutMs} ms`)));
+      this.#isGivenUp = true;
       this.#process.kill();
     }, options.timeoutMs);
     try {
