@@ -11,6 +11,7 @@ import { murmur2Partitioner } from "./partitioner.ts";
 import { ProducerBatch, type FlushWait, type SendWaiter } from "./producer-batch.ts";
 import type { ProducerHeader, ProducerRecord, ResolvedProducerOptions } from "./producer-types.ts";
 import { ProducerTopics, type ProducerTopicsListener } from "./producer-topics.ts";
+import { checkRecord } from "./record-check.ts";
 import { asDeliveryError, noSuchPartition, recordTooLarge, unsentError } from "./send-errors.ts";
 import { Sender } from "./sender.ts";
 import { recordLimit, stick, type TopicQueue, type WaitingSend } from "./topic-queue.ts";
@@ -63,6 +64,7 @@ export class Accumulator implements ProducerTopicsListener {
 
   /** Takes the record, or answers false when it cannot now: no room, or the topic is not known yet. @throws as `append`. */
   tryAppend(topicName: string, record: ProducerRecord): boolean {
+    checkRecord(topicName, record);
     const last = this.#lastTopic;
     const topic = last !== undefined && last.name === topicName ? last : this.#topicOf(topicName);
     if (
@@ -79,6 +81,7 @@ export class Accumulator implements ProducerTopicsListener {
 
   /** As `tryAppend`, with the verdict told to `waiter`, and waiting for room up to the delivery timeout. */
   append(topicName: string, record: ProducerRecord, waiter: SendWaiter): void {
+    checkRecord(topicName, record);
     const topic = this.#topicOf(topicName);
     if (
       topic.info !== undefined &&
