@@ -11,7 +11,7 @@ const JAVA_SOURCES = fileURLToPath(new URL("java/", import.meta.url));
 
 /** Where the peers are kept from one run to the next. */
 export function cacheDirectory(): string {
-  return process.env["LOGRAFT_BENCH_CACHE"] ?? join(homedir(), ".cache", "lograft-bench");
+  return process.env["BENCH_PEERS_CACHE"] ?? join(homedir(), ".cache", "lograft-bench");
 }
 
 /** Makes `place` by `build`, unless an earlier run did; a build that is broken off leaves nothing that looks whole. */
