@@ -6,10 +6,10 @@ import { join } from "node:path";
 
 /*
  * node scripts/deploy-tools.mjs: installs what test/deploy renders and checks the Helm chart with, by Go's module proxy,
- * into ~/.cache/lograft-tools (LOGRAFT_TOOLS: another folder). Takes some minutes of compiling; needs go.
+ * into ~/.cache/lograft-tools (DEPLOY_TOOLS: another folder). Takes some minutes of compiling; needs go.
  */
 const tools = ["helm.sh/helm/v3/cmd/helm@v3.19.0", "sigs.k8s.io/kubectl-validate@v0.0.4"];
-const folder = process.env.LOGRAFT_TOOLS ?? join(homedir(), ".cache", "lograft-tools");
+const folder = process.env.DEPLOY_TOOLS ?? join(homedir(), ".cache", "lograft-tools");
 mkdirSync(folder, { recursive: true });
 for (const tool of tools) {
   const { error, status } = spawnSync("go", ["install", tool], {

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 
 /** Where scripts/deploy-tools.mjs puts them. */
-const FOLDER = process.env["LOGRAFT_TOOLS"] ?? join(homedir(), ".cache", "lograft-tools");
+const FOLDER = process.env["DEPLOY_TOOLS"] ?? join(homedir(), ".cache", "lograft-tools");
 /** What `helm template` takes the cluster to be, and whose schemas kubectl-validate carries. */
 const KUBERNETES = "1.30";
 
