@@ -173,7 +173,7 @@ export interface OffsetCommitSpec extends TopicPartitionRef {
 export interface ConsumerEvents {
   /**
    * Something failed and is tried again, or a position was reset. What a leader, a coordinator or a connection that goes
-   * elsewhere explains is told only when it has lasted for 5 s. Errors that end the reading are thrown instead.
+   * elsewhere explains is told only when it has lasted for 30 s. Errors that end the reading are thrown instead.
    */
   readonly error: LograftError;
   /** These partitions have given nothing for `stalledAfterMs` although there is something, or no broker leads them. */

@@ -16,8 +16,8 @@ const PASSING: ReadonlySet<string> = new Set([
   "STALE_MEMBER_EPOCH",
   "UNKNOWN_LEADER_EPOCH",
 ]);
-/** Trouble that lasts so long is no longer what a leader that moves explains: an election takes a second or two. */
-const LASTING_MS = 5000;
+/** As long as a stall takes to be told. Brokers that restart in turn make one trouble of it, with all of their moves. */
+const LASTING_MS = 30_000;
 /** Without an error for so long, the next one begins another trouble. */
 const QUIET_MS = 2000;
 
