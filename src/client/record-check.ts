@@ -6,7 +6,7 @@ import type { ProducerRecord } from "./producer-types.ts";
  * would go down with it. A few comparisons of types for each record. @throws LograftError INVALID_ARGUMENT naming the field.
  */
 export function checkRecord(topic: string, record: ProducerRecord): void {
-  if (typeof topic !== "string" || topic === "") throw wrong("topic", topic, "the name of a topic");
+  if (typeof topic !== "string") throw wrong("topic", topic, "the name of a topic");
   if (typeof record !== "object" || record === null) {
     throw wrong("record", record, "an object with a value, such as { value: text }");
   }
