@@ -8,6 +8,7 @@ import { errorMessage } from "../base/errors.ts";
 import { applyEngineFlags } from "../platform/node/engine-flags.ts";
 import type { CliEnvironment } from "./context.ts";
 import { COMPLETE_COMMAND } from "./completion-scripts.ts";
+import { engineRefusal } from "./engine-refusal.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { interruptedCode, Interruption } from "./interruption.ts";
@@ -60,8 +61,13 @@ async function completeLine(words: readonly string[], environment: CliEnvironmen
 /** What went wrong first: closing things after a failure may fail too, and hides it. */
 function firstError(thrown: unknown): unknown {
   let error = thrown;
-  while (error instanceof SuppressedError) error = error.suppressed;
+  while (isSuppressed(error)) error = error.suppressed;
   return error;
+}
+
+/** By its name: engines before that of Node 24 have no such class, and what TypeScript puts in its place has the name. */
+function isSuppressed(error: unknown): error is Error & { readonly suppressed: unknown } {
+  return error instanceof Error && error.name === "SuppressedError";
 }
 
 /** commander asks each command, not only the first, whether to exit by itself. */
@@ -71,6 +77,11 @@ function overrideExits(command: Command): void {
 }
 
 async function main(): Promise<void> {
+  const refusal = engineRefusal(process.versions.node);
+  if (refusal !== undefined) {
+    process.stderr.write(`lograft: ${refusal}\n`);
+    process.exit(EXIT.USAGE);
+  }
   applyEngineFlags();
   const controller = new AbortController();
   const stop = (signal: "SIGINT" | "SIGTERM"): void => {
