@@ -14,6 +14,7 @@ interface Service {
   readonly mem_limit?: string;
   readonly hostname?: string;
   readonly profiles?: readonly string[];
+  readonly depends_on?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly entrypoint?: readonly string[];
   readonly ports?: readonly string[];
@@ -120,6 +121,12 @@ test("no port is opened to other machines", () => {
   expect(ports.filter((port) => !port.startsWith("127.0.0.1:"))).toEqual([]);
   const host = ports.map((port) => port.split(":")[1]);
   expect(new Set(host).size).toBe(host.length);
+});
+
+test("the clients of the demo are stopped before the brokers, which they need to finish", () => {
+  for (const name of ["producer", "consumer"]) {
+    expect(service(name).depends_on).toEqual(BROKERS.map((broker) => broker.name));
+  }
 });
 
 test("the profiles are monitoring, demo and chaos, and chaos has the load of the demo", () => {
