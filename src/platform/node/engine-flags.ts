@@ -15,9 +15,9 @@ export function applyEngineFlags(): void {
   // File calls share libuv's thread pool, made at its first use: four threads, the default, let a few slow fdatasyncs
   // hold up every read and write (H18).
   process.env["UV_THREADPOOL_SIZE"] ??= "16";
-  setFlagsFromString("--external-memory-accounted-in-global-limit");
-  // Node 22 has an engine that does not know the first of these.
+  // Node 22 has an engine that does not know all of these, and complains on stderr.
   if (Number.parseInt(process.versions.v8, 10) < 13) return;
+  setFlagsFromString("--external-memory-accounted-in-global-limit");
   setFlagsFromString("--scavenger-max-new-space-capacity-mb=8");
   setFlagsFromString("--heap-growing-percent=100");
 }
