@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { runToEnd } from "./child.mjs";
 import { SetupError, digest, inProject, listFiles, readJson, say } from "./project.mjs";
 import { withSetupLock } from "./setup-lock.mjs";
@@ -26,6 +26,8 @@ export async function ensureBuilt(node) {
     if (before === undefined) rmSync(inProject("dist", ".tsbuildinfo"), { force: true });
     const compiles = await runToEnd(node, [compiler, "-p", inProject("tsconfig.build.json")], inProject());
     if (!compiles) throw new SetupError("src/ does not compile (see above)");
+    // npx makes it so only when it meets this folder for the first time.
+    chmodSync(inProject("dist", "cli", "main.js"), 0o755);
     // The state from before the compiler ran: a file saved meanwhile is seen as a change the next time.
     writeFileSync(stampPath, JSON.stringify(sources));
     say(`compiled in ${((Date.now() - started) / 1000).toFixed(1)} s`);

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -132,4 +132,21 @@ test("an unknown command shows what there is", async () => {
   const outcome = await launch(["strat"]);
   expect(outcome.code).toBe(2);
   expect(outcome.stderr).toContain("start [options]");
+});
+
+test("what is compiled anew can be run by its name, as npx does", async () => {
+  await installByHand();
+  const compiler = join(project, "node_modules", "typescript", "bin", "tsc");
+  await mkdir(join(compiler, ".."), { recursive: true });
+  await writeFile(
+    compiler,
+    'const { mkdirSync, writeFileSync } = require("node:fs"); mkdirSync("dist/cli"); writeFileSync("dist/cli/main.js", "");',
+  );
+  await mkdir(join(project, "src"));
+  await mkdir(join(project, "proto"));
+  for (const name of ["tsconfig.json", "tsconfig.build.json"]) await writeFile(join(project, name), "{}");
+  const outcome = await launch(["build"]);
+  expect(outcome).toMatchObject({ code: 0 });
+  const { mode } = await stat(join(project, "dist", "cli", "main.js"));
+  expect(mode & 0o111).toBe(0o111);
 });
