@@ -42,7 +42,11 @@ export async function checkReplicas(cluster: MetadataCluster, burden: Burden): P
 
 async function untilInSync(cluster: MetadataCluster, { data, moves }: Burden): Promise<void> {
   const isQuiet = (): boolean =>
-    data.pendingCount === 0 && moves?.isSettled !== false && data.keys.every((key) => isInSync(cluster, key));
+    data.pendingCount === 0 &&
+    moves?.isSettled !== false &&
+    data.keys.every((key) => isInSync(cluster, key)) &&
+    // One that stops in order closes its logs in the middle of the comparison.
+    cluster.machines.every((machine) => !machine.isStopping);
   try {
     await cluster.scheduler.runUntil(isQuiet, QUIET_LIMIT_MS);
   } catch (error: unknown) {

@@ -60,6 +60,8 @@ export class SimMachine {
   readonly #program: SimProgram;
   #platform: SimPlatform;
   #host: SimProcess | undefined;
+  /** The process whose controlled shutdown was asked for last. */
+  #stopping: SimProcess | undefined;
   #running: RunningProgram | undefined;
   #transport: SimRaftTransport | undefined;
 
@@ -135,10 +137,16 @@ export class SimMachine {
     return this.#host !== undefined && this.#platform.isCrashed;
   }
 
+  /** A controlled shutdown is under way. */
+  get isStopping(): boolean {
+    return this.#stopping !== undefined && this.#stopping === this.#host && this.#stopping.isAlive;
+  }
+
   /** Controlled shutdown; `onExit` tells when it is over. */
   async stop(): Promise<void> {
     const [host, running] = [this.#host, this.#running];
     if (host?.isAlive !== true || running === undefined) return;
+    this.#stopping = host;
     try {
       await running.stop();
     } catch (error: unknown) {
