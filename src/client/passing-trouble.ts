@@ -18,8 +18,8 @@ const PASSING: ReadonlySet<string> = new Set([
 ]);
 /** As long as a stall takes to be told. Brokers that restart in turn make one trouble of it, with all of their moves. */
 const LASTING_MS = 30_000;
-/** Without an error for so long, the next one begins another trouble. */
-const QUIET_MS = 2000;
+/** Without an error for so long, the next one begins another trouble. Longer than an attempt that nobody answers takes, pause included. */
+const QUIET_MS = 10_000;
 
 /** Tells errors that are over before anybody could do something about them from those that an application should hear of. */
 export class PassingTrouble {

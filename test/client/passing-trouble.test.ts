@@ -15,11 +15,17 @@ test("a leader that moves is not worth telling, trouble that stays for half a mi
   expect(told.slice(30)).toEqual([true, true, true]);
 });
 
-test("after two quiet seconds it is another trouble", () => {
+test("attempts that nobody answers come seconds apart, and are one trouble", () => {
+  const trouble = new PassingTrouble();
+  const told = [0, 6000, 12_000, 18_000, 24_000, 30_000].map((nowMs) => trouble.isWorthTelling(lost, nowMs));
+  expect(told).toEqual([false, false, false, false, false, true]);
+});
+
+test("after ten quiet seconds it is another trouble", () => {
   const trouble = new PassingTrouble();
   for (let nowMs = 0; nowMs < 30_000; nowMs += 1000) expect(trouble.isWorthTelling(lost, nowMs)).toBe(false);
-  expect(trouble.isWorthTelling(lost, 31_001)).toBe(false);
-  expect(trouble.isWorthTelling(lost, 33_002)).toBe(false);
+  expect(trouble.isWorthTelling(lost, 39_001)).toBe(false);
+  expect(trouble.isWorthTelling(lost, 49_002)).toBe(false);
 });
 
 test("what no moving leader explains is told at once", () => {
