@@ -60,6 +60,8 @@ export async function swapIn(
         !originals.some((one) => one.isRemoved);
       if (!isUnchanged) return;
       await core.raiseGaps(gapsBelow);
+      // A sync that failed meanwhile does not wait for the log's lock (H45).
+      if (core.state !== "open" || core.barrier !== undefined) return;
       let release = (): void => undefined;
       try {
         const { disk } = core.deps;
